@@ -1,0 +1,1 @@
+"""Customer segments from surveys, CRM records and web events, refreshed every night."""

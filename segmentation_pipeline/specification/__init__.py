@@ -1,0 +1,1 @@
+"""What a person writes: `customers.yaml` and `segmentations/*.yaml`, typed and checked."""

@@ -1,0 +1,123 @@
+"""`customers.yaml`: one customer base, its sources, and how they become one row per customer."""
+
+import datetime as dt
+from typing import Annotated, Self
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import Field, field_validator, model_validator
+
+from segmentation_pipeline.specification.closed import ClosedModel, Name, Share
+from segmentation_pipeline.specification.sources import ColumnSpec, RowExpectation, SourceSpec
+
+
+class Nights(ClosedModel):
+    """When the nightly job runs, and from which date on."""
+
+    first: dt.date
+    """The first date that can be run: the first partition in Dagster."""
+    cron: str = "0 3 * * *"
+    """When the nightly job starts."""
+    time_zone: str = "UTC"
+    """The time zone of `cron`, such as Europe/Berlin."""
+    lock_timeout_seconds: Annotated[int, Field(ge=0)] = 3600
+    """How long a run started by Dagster waits for the run before it."""
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        if name not in available_timezones():
+            raise ValueError(f"`{name}` is no time zone of the IANA data base")
+        return ZoneInfo(name).key
+
+
+class Limits(ClosedModel):
+    """How much of the machine a night may use, and how small a published group may be."""
+
+    memory: Annotated[str, Field(pattern=r"^[0-9]+(MB|GB)$")] = "800MB"
+    """DuckDB's memory; what doesn't fit spills to disk. Python needs about 600 MB besides."""
+    threads: Annotated[int, Field(ge=1)] | None = None
+    """DuckDB's threads; all cores where nothing is said."""
+    sample_customers: Annotated[int, Field(ge=1000)] = 100_000
+    """Up to so many customers, all are used to fit; above, a sample chosen by a hash of the id."""
+    table_customers: Annotated[int, Field(ge=0)] = 2_000_000
+    """Up to so many customers the feature matrix is stored; above it is a view."""
+    smallest_group: Annotated[int, Field(ge=1)] = 10
+    """No segment with fewer customers is published (privacy floor)."""
+
+
+class Publication(ClosedModel):
+    """What happens to what was published before."""
+
+    keep_versions: Annotated[int, Field(ge=2)] = 7
+    """How many published versions stay on disk, for `segmentation rollback`."""
+
+
+class CustomersTable(ClosedModel):
+    """How the sources become one row per customer."""
+
+    base: Name
+    """The source whose keys are the customers; rows of other sources without one are orphans."""
+    precedence: list[Name] = []
+    """Where two sources have a column of the same name: which one to believe first."""
+    minimum_customers: Annotated[int, Field(ge=1)] = 1
+    """Fewer customers than this stop the night."""
+    maximum_excluded_share: Share = 0.05
+    """The share of customers that imputation may leave out before the night stops."""
+    expectations: list[RowExpectation] = []
+    """What must hold for each customer, as SQL predicates over the columns of `customers`."""
+
+
+class CustomersSpec(ClosedModel):
+    """A home's `customers.yaml`."""
+
+    name: str
+    """What this customer base is called, for people."""
+    description: str = ""
+    """Who they are."""
+    nights: Nights
+    """The schedule."""
+    sources: Annotated[dict[Name, SourceSpec], Field(min_length=1)]
+    """Surveys, CRM tables, transactions and web events."""
+    customers: CustomersTable
+    """One clean row per customer."""
+    limits: Limits = Limits()
+    """Memory, threads, sample sizes, the privacy floor."""
+    publication: Publication = Publication()
+    """Versions kept."""
+
+    @model_validator(mode="after")
+    def _sources_fit_together(self) -> Self:
+        base = self.sources.get(self.customers.base)
+        if base is None or not base.is_attributes:
+            raise ValueError(
+                f"`customers.base` names `{self.customers.base}`: it must be a source of kind crm, "
+                "or a survey that keeps one answer per customer"
+            )
+        for name in self.customers.precedence:
+            if name not in self.sources:
+                raise ValueError(f"`customers.precedence` names `{name}`, which is no source")
+        for name, sources in self.columns_by_source().items():
+            types = {self.sources[source].columns[name].type for source in sources}
+            if len(types) > 1:
+                raise ValueError(
+                    f"column `{name}` has different types in {sources}: give it another name in "
+                    "one of them (`header` keeps the name of the file)"
+                )
+        return self
+
+    def columns_by_source(self) -> dict[str, list[str]]:
+        """Column of `customers` -> the sources that have it, the most trusted first."""
+        trusted = [*self.customers.precedence]
+        trusted += [name for name in self.sources if name not in trusted]
+        found: dict[str, list[str]] = {}
+        for source in trusted:
+            for column in self.sources[source].attribute_columns:
+                found.setdefault(column, []).append(source)
+        return found
+
+    def customer_columns(self) -> dict[str, ColumnSpec]:
+        """Declare each column of `customers` as its most trusted source does."""
+        return {
+            column: self.sources[sources[0]].columns[column]
+            for column, sources in self.columns_by_source().items()
+        }

@@ -1,0 +1,72 @@
+"""SQL expressions in a specification: parsed by DuckDB, refused unless they are one expression.
+
+An expression may name columns of one row and call functions; it may not hold a query, so that a
+file cannot read another table, a file or the network.
+"""
+
+import json
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Annotated, Any
+
+from pydantic import AfterValidator
+
+from segmentation_pipeline.warehouse import open_in_memory
+
+
+@lru_cache(maxsize=4096)
+def referenced_columns(expression: str) -> tuple[str, ...]:
+    """Name the columns an SQL expression reads, in order of appearance.
+
+    Raises ValueError where the text is not one expression over a row.
+
+    >>> referenced_columns("emails_opened / nullif(emails_sent, 0)")
+    ('emails_opened', 'emails_sent')
+    """
+    with open_in_memory(memory_limit="256MB", threads=1) as connection:
+        parsed = connection.execute(
+            "SELECT json_serialize_sql(?::VARCHAR)", [f"SELECT ({expression}\n)"]
+        ).fetchall()
+    tree = json.loads(parsed[0][0])
+    if tree.get("error"):
+        raise ValueError(f"not an SQL expression: {tree.get('error_message', 'syntax error')}")
+    node = tree["statements"][0]["node"] if len(tree["statements"]) == 1 else {}
+    is_bare_select = (
+        node.get("type") == "SELECT_NODE"
+        and len(node["select_list"]) == 1
+        and node["from_table"]["type"] == "EMPTY"
+        and not any(node.get(part) for part in ("where_clause", "having", "qualify", "modifiers"))
+    )
+    if not is_bare_select:
+        raise ValueError("not one SQL expression over the columns of a row")
+    names: dict[str, None] = {}
+    for item in _walk(node["select_list"][0]):
+        kind = item.get("class")
+        if kind == "SUBQUERY":
+            raise ValueError("an expression reads one row: it cannot hold a query")
+        if kind == "WINDOW":
+            raise ValueError("an expression reads one row: it cannot hold a window function")
+        if kind == "STAR":
+            raise ValueError("an expression names its columns: it cannot hold *")
+        if kind == "COLUMN_REF":
+            names[item["column_names"][-1]] = None
+    return tuple(names)
+
+
+def _walk(tree: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(tree, dict):
+        yield tree
+        for value in tree.values():
+            yield from _walk(value)
+    elif isinstance(tree, list):
+        for value in tree:
+            yield from _walk(value)
+
+
+def _checked(expression: str) -> str:
+    referenced_columns(expression)
+    return expression
+
+
+Expression = Annotated[str, AfterValidator(_checked)]
+"""An SQL expression (DuckDB's dialect) over the columns of one row."""

@@ -1,0 +1,241 @@
+"""A home: one customer base's folder, read and checked as a whole before anything is written."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from segmentation_pipeline.errors import SpecificationError
+from segmentation_pipeline.specification.closed import ClosedModel
+from segmentation_pipeline.specification.customers import CustomersSpec
+from segmentation_pipeline.specification.expressions import referenced_columns
+from segmentation_pipeline.specification.features import FeatureSpec
+from segmentation_pipeline.specification.reading import Document, Place, nearest, parse
+from segmentation_pipeline.specification.segmentation import SegmentationSpec
+from segmentation_pipeline.specification.sources import ColumnSpec
+from segmentation_pipeline.warehouse import is_plain_identifier
+
+RESERVED_SCHEMAS = frozenset({"raw", "core", "main", "temp", "system", "information_schema"})
+
+
+@dataclass(frozen=True)
+class Home:
+    """A home's specification and the places of what is made from it."""
+
+    path: Path
+    customers: CustomersSpec
+    segmentations: Mapping[str, SegmentationSpec]
+
+    @property
+    def warehouse(self) -> Path:
+        """The working DuckDB file, private to one writer."""
+        return self.path / "warehouse.duckdb"
+
+    @property
+    def lock(self) -> Path:
+        """The file whose lock the one writer holds."""
+        return self.path / "warehouse.lock"
+
+    @property
+    def models(self) -> Path:
+        """Model folders: `models/<segmentation>/<version>/`."""
+        return self.path / "models"
+
+    @property
+    def published(self) -> Path:
+        """What readers read."""
+        return self.path / "published"
+
+
+def load_home(path: Path) -> Home:
+    """Read `customers.yaml` and every `segmentations/*.yaml` of a home, and check all names.
+
+    Raises SpecificationError with file, line and the nearest valid name; writes nothing.
+    """
+    document = Document(path / "customers.yaml")
+    customers = parse(document, CustomersSpec)
+    _check_customers(document, customers)
+    files = sorted((path / "segmentations").glob("*.yaml"))
+    if not files:
+        raise SpecificationError(
+            f"{path / 'segmentations'}: no *.yaml file; a home has one file per segmentation"
+        )
+    segmentations = {}
+    for file in files:
+        if not is_plain_identifier(file.stem) or file.stem != file.stem.lower():
+            raise SpecificationError(f"{file}: name it by lower-case letters, digits, underscores")
+        if file.stem in RESERVED_SCHEMAS:
+            raise SpecificationError(f"{file}: `{file.stem}` is a name the pipeline uses itself")
+        segmentation_document = Document(file)
+        spec = parse(segmentation_document, SegmentationSpec)
+        _check_segmentation(segmentation_document, spec, customers)
+        segmentations[file.stem] = spec
+    return Home(path.resolve(), customers, segmentations)
+
+
+def digest(*specifications: ClosedModel) -> str:
+    """Compute the SHA-256 of specifications' meaning: comments and key order don't change it."""
+    text = "\n".join(specification.model_dump_json() for specification in specifications)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def customer_table_columns(customers: CustomersSpec) -> list[str]:
+    """List the columns of the table `customers` that expressions may use, besides `as_of`."""
+    flags = [f"has_{source}" for source in customers.sources]
+    return ["customer_id", *customers.customer_columns(), *flags]
+
+
+def feature_column(name: str, feature: FeatureSpec) -> str | None:
+    """Name the column of `customers` that a feature is, if it is one."""
+    if feature.expression is not None or feature.aggregate is not None:
+        return None
+    return feature.column or name
+
+
+def _check_customers(document: Document, customers: CustomersSpec) -> None:
+    for name, source in customers.sources.items():
+        place: list[str | int] = ["sources", name]
+        _check_path(document, [*place, "path"], source.path)
+        if not isinstance(source.key, str | list) and hasattr(source.key, "expression"):
+            used = referenced_columns(source.key.expression)
+            _check_names(document, [*place, "key"], used, source.columns)
+        for index, expectation in enumerate(source.expectations):
+            where: Place = [*place, "expectations", index, "predicate"]
+            used = referenced_columns(expectation.predicate)
+            _check_names(document, where, used, {*source.columns, "as_of"})
+    for index, expectation in enumerate(customers.customers.expectations):
+        where = ["customers", "expectations", index, "predicate"]
+        known = {*customer_table_columns(customers), "as_of"}
+        _check_names(document, where, referenced_columns(expectation.predicate), known)
+
+
+def _check_path(document: Document, place: Place, path: str) -> None:
+    pure = PurePosixPath(path)
+    if "://" in path or pure.is_absolute() or ".." in pure.parts:
+        raise document.error(place, "a source's path lies below the home's folder: no URL, no ..")
+
+
+def _check_names(
+    document: Document, place: Place, used: Iterable[str], known: Iterable[str]
+) -> None:
+    names = set(known)
+    for name in used:
+        if name not in names:
+            raise document.error(place, f"there is no column `{name}`; {nearest(name, names)}")
+
+
+def _check_segmentation(
+    document: Document, spec: SegmentationSpec, customers: CustomersSpec
+) -> None:
+    columns = customers.customer_columns()
+    known = [*customer_table_columns(customers), "as_of"]
+    if spec.where is not None:
+        used = referenced_columns(spec.where)
+        _check_names(document, ["where"], used, known)
+        _refuse_sensitive(document, ["where"], used, columns)
+    for name, feature in spec.features.items():
+        _check_feature(document, name, feature, spec, customers)
+    _check_cycles(document, spec)
+
+
+def _check_feature(
+    document: Document,
+    name: str,
+    feature: FeatureSpec,
+    spec: SegmentationSpec,
+    customers: CustomersSpec,
+) -> None:
+    place: list[str | int] = ["features", name]
+    columns = customers.customer_columns()
+    if feature.aggregate is not None:
+        _check_aggregate(document, place, feature, customers)
+    elif feature.expression is not None:
+        used = referenced_columns(feature.expression)
+        known = [*customer_table_columns(customers), "as_of", *spec.features]
+        _check_names(document, [*place, "expression"], used, known)
+        _refuse_sensitive(document, [*place, "expression"], used, columns)
+    else:
+        column = feature.column or name
+        _check_names(document, place, [column], columns)
+        _refuse_sensitive(document, place, [column], columns)
+        _check_column_feature(document, place, feature, columns[column])
+
+
+def _check_column_feature(
+    document: Document, place: list[str | int], feature: FeatureSpec, column: ColumnSpec
+) -> None:
+    if feature.encoding is not None and column.type != "category":
+        raise document.error([*place, "encoding"], f"only a category is encoded, not {column.type}")
+    if column.type == "category" and (feature.transform != "none" or feature.clip is not None):
+        raise document.error(place, "a category has neither `transform` nor `clip`")
+    if column.type in ("text", "date", "timestamp"):
+        raise document.error(
+            place, f"a column of type {column.type} is no feature: use an `expression` over it"
+        )
+
+
+def _check_aggregate(
+    document: Document, place: list[str | int], feature: FeatureSpec, customers: CustomersSpec
+) -> None:
+    aggregate = feature.aggregate
+    if aggregate is None:
+        return
+    where = [*place, "aggregate"]
+    if aggregate.source not in customers.sources:
+        hint = nearest(aggregate.source, customers.sources)
+        raise document.error([*where, "source"], f"no source `{aggregate.source}`; {hint}")
+    source = customers.sources[aggregate.source]
+    if source.time is None:
+        raise document.error(
+            [*where, "source"],
+            f"rows of `{aggregate.source}` have no `time`: it can't be summed up",
+        )
+    if aggregate.column is not None:
+        _check_names(document, [*where, "column"], [aggregate.column], source.columns)
+        _refuse_sensitive(document, [*where, "column"], [aggregate.column], source.columns)
+        needs_number = aggregate.function in ("sum", "mean")
+        if needs_number and not source.columns[aggregate.column].is_numeric:
+            raise document.error(
+                [*where, "column"],
+                f"`{aggregate.function}` needs a number, and "
+                f"`{aggregate.column}` is of type {source.columns[aggregate.column].type}",
+            )
+    if aggregate.where is not None:
+        used = referenced_columns(aggregate.where)
+        _check_names(document, [*where, "where"], used, source.columns)
+        _refuse_sensitive(document, [*where, "where"], used, source.columns)
+
+
+def _refuse_sensitive(
+    document: Document, place: Place, used: Iterable[str], columns: Mapping[str, ColumnSpec]
+) -> None:
+    for name in used:
+        if name in columns and (columns[name].sensitive or columns[name].personal):
+            kind = "sensitive" if columns[name].sensitive else "personal"
+            raise document.error(
+                place, f"`{name}` is {kind}: it can be neither a feature nor a condition"
+            )
+
+
+def _check_cycles(document: Document, spec: SegmentationSpec) -> None:
+    reads = {
+        name: [used for used in referenced_columns(feature.expression) if used in spec.features]
+        for name, feature in spec.features.items()
+        if feature.expression is not None
+    }
+    done: set[str] = set()
+
+    def follow(name: str, path: tuple[str, ...]) -> None:
+        if name in path:
+            circle = " -> ".join([*path[path.index(name) :], name])
+            raise document.error(
+                ["features", name, "expression"], f"features in a circle: {circle}"
+            )
+        for used in reads.get(name, []):
+            # A feature that has the name of a column reads that column, not itself.
+            if used not in done and used != name:
+                follow(used, (*path, name))
+        done.add(name)
+
+    for name in reads:
+        follow(name, ())
