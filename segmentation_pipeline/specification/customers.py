@@ -74,6 +74,8 @@ class CustomersSpec(ClosedModel):
     """What this customer base is called, for people."""
     description: str = ""
     """Who they are."""
+    owner: Annotated[str, Field(pattern=r"^(team:[a-z0-9_]+|[^@ ]+@[^@ ]+)$")] = "team:segmentation"
+    """Who answers for it, shown in Dagster: `team:<name>` or an e-mail address."""
     nights: Nights
     """The schedule."""
     sources: Annotated[dict[Name, SourceSpec], Field(min_length=1)]

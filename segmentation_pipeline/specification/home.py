@@ -1,6 +1,7 @@
 """A home: one customer base's folder, read and checked as a whole before anything is written."""
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -239,3 +240,19 @@ def _check_cycles(document: Document, spec: SegmentationSpec) -> None:
 
     for name in reads:
         follow(name, ())
+
+
+def fitting_digest(spec: SegmentationSpec) -> str:
+    """Digest what a fitted model depends on: titles, descriptions and profile features don't count.
+
+    A night whose champion was fitted under another digest fits anew.
+    """
+    features = {
+        name: feature.model_dump(exclude={"description", "unit", "criterion", "use"})
+        for name, feature in sorted(spec.features.items())
+        if feature.use != "profile"
+    }
+    used = {name: feature.use for name, feature in sorted(spec.features.items())}
+    parts = [spec.where, spec.scaling, features, spec.clustering.model_dump(mode="json")]
+    parts.append({name: use for name, use in used.items() if use != "profile"})
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

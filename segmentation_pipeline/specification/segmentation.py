@@ -56,7 +56,7 @@ class SegmentationSpec(ClosedModel):
     features: Annotated[dict[Name, FeatureSpec], Field(min_length=1)]
     """What makes and what describes the segments."""
     clustering: Clustering = Clustering()
-    """How customers are grouped."""
+    """Algorithm, distance, and how many segments to try."""
     schedule: str | None = None
     """A cron of its own, besides the home's night; this segmentation alone is then refreshed."""
 

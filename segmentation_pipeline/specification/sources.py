@@ -1,5 +1,6 @@
 """What a source is: its files, its key, its columns, and what may be wrong with it."""
 
+import datetime as dt
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -52,8 +53,8 @@ class ColumnSpec(ClosedModel):
     """The smallest possible value of a number. Smaller ones become missing, and are counted."""
     maximum: float | None = None
     """The largest possible value of a number."""
-    earliest: str | None = None
-    """The earliest possible date, ISO 8601 (dates after the night's date are never possible)."""
+    earliest: dt.date | None = None
+    """The earliest possible date (dates after the night's date are never possible)."""
     maximum_rejected_share: Share = 0.05
     """The share of impossible or unreadable values above which the night stops."""
     maximum_null_share: Share = 0.5

@@ -23,9 +23,8 @@ def _thread_pools() -> Any:
 def map_in_threads(function: Callable[[T], R], tasks: Iterable[T], *, n_jobs: int) -> list[R]:
     """`[function(task) for task in tasks]` on `n_jobs` threads; each task computes on one.
 
-    scikit-learn's K-Means adds its threads' partial sums in the order in which they finish, so
-    that the last bits of the centroids vary from run to run. With one thread inside each task
-    they cannot, and tasks of a millisecond do not wait for each other's thread pools.
+    A library that splits one small fit over threads adds their sums in the order in which they
+    finish, so that the last bits vary from run to run, and waits more than it computes.
     """
     pools = _thread_pools()
 

@@ -1,0 +1,166 @@
+"""Great Expectations suites as blocking asset checks, one check for each expectation.
+
+Every result is kept in `core.validation_results` too: publishing reads there whether the very build
+that it publishes passed, since a check guards only the run that it is part of.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+import dagster as dg
+
+from segmentation_pipeline.assets.resources import Workshop
+from segmentation_pipeline.assets.sources import raw_key
+from segmentation_pipeline.contracts import CONTRACTS
+from segmentation_pipeline.ingestion import raw_table
+from segmentation_pipeline.preparation import CUSTOMERS
+from segmentation_pipeline.publication import work_tables
+from segmentation_pipeline.specification.customers import CustomersSpec
+from segmentation_pipeline.specification.home import Home
+from segmentation_pipeline.specification.sources import SourceSpec
+from segmentation_pipeline.validation.expectations import Expectation, ExpectationResult
+from segmentation_pipeline.validation.results import record_results
+from segmentation_pipeline.validation.suites import (
+    contract_suite,
+    customers_suite,
+    feature_matrix_suite,
+    raw_source_suite,
+)
+from segmentation_pipeline.validation.tables import validate_table
+from segmentation_pipeline.warehouse import Connection, Table, column_types, require_builds
+
+MakeSuite = Callable[[Connection, dt.date], Sequence[Expectation]]
+
+
+def validated_home_tables(home: Home) -> list[Table]:
+    """List the tables of the home that must have passed their suite."""
+    return [*(raw_table(name) for name in home.customers.sources), CUSTOMERS]
+
+
+def validated_segmentation_tables(name: str) -> list[Table]:
+    """List the tables of a segmentation that must have passed their suite."""
+    return [Table(name, "feature_matrix"), *work_tables(name)]
+
+
+def build_checks(
+    home: Home, partitions: dg.PartitionsDefinition[str]
+) -> Sequence[dg.AssetChecksDefinition]:
+    """Make the checks of every table that is validated."""
+    first = home.customers.nights.first
+    checks = []
+    for name, source in home.customers.sources.items():
+        checks.append(
+            _table_checks(
+                raw_key(name),
+                raw_table(name),
+                raw_source_suite(name, source, first),
+                partial(_raw_suite, name, source),
+                partitions,
+            )
+        )
+    checks.append(
+        _table_checks(
+            dg.AssetKey(["customers"]),
+            CUSTOMERS,
+            customers_suite(home.customers, first),
+            partial(_customers_suite, home.customers),
+            partitions,
+        )
+    )
+    for name in home.segmentations:
+        checks += _segmentation_checks(name, partitions)
+    return checks
+
+
+def _segmentation_checks(
+    name: str, partitions: dg.PartitionsDefinition[str]
+) -> Iterator[dg.AssetChecksDefinition]:
+    matrix = Table(name, "feature_matrix")
+    yield _table_checks(
+        dg.AssetKey([name, "feature_matrix"]),
+        matrix,
+        feature_matrix_suite(()),
+        partial(_matrix_suite, matrix),
+        partitions,
+    )
+    for table in work_tables(name):
+        suite = contract_suite(CONTRACTS[table.name])
+        yield _table_checks(
+            dg.AssetKey([name, table.name]),
+            table,
+            suite,
+            partial(_fixed_suite, suite),
+            partitions,
+        )
+
+
+def _raw_suite(
+    name: str, source: SourceSpec, _connection: Connection, as_of: dt.date
+) -> Sequence[Expectation]:
+    return raw_source_suite(name, source, as_of)
+
+
+def _customers_suite(
+    spec: CustomersSpec, _connection: Connection, as_of: dt.date
+) -> Sequence[Expectation]:
+    return customers_suite(spec, as_of)
+
+
+def _matrix_suite(matrix: Table, connection: Connection, _as_of: dt.date) -> Sequence[Expectation]:
+    return feature_matrix_suite(tuple(column_types(connection, matrix))[1:])
+
+
+def _fixed_suite(
+    suite: Sequence[Expectation], _connection: Connection, _as_of: dt.date
+) -> Sequence[Expectation]:
+    return suite
+
+
+def _table_checks(
+    key: dg.AssetKey,
+    table: Table,
+    declared: Sequence[Expectation],
+    make_suite: MakeSuite,
+    partitions: dg.PartitionsDefinition[str],
+) -> dg.AssetChecksDefinition:
+    """Make one op that runs a table's whole suite and tells each expectation's result."""
+    specs = [
+        dg.AssetCheckSpec(
+            expectation.name,
+            asset=key,
+            description=expectation.description,
+            blocking=expectation.severity == "error",
+            partitions_def=partitions,
+        )
+        for expectation in declared
+    ]
+
+    @dg.multi_asset_check(name="__".join([*key.path, "suite"]), specs=specs)
+    def suite(
+        context: dg.AssetCheckExecutionContext, workshop: Workshop
+    ) -> Iterator[dg.AssetCheckResult]:
+        with workshop.step(context) as (connection, build):
+            require_builds(connection, [table], build.as_of)
+            results = validate_table(connection, table, make_suite(connection, build.as_of))
+            record_results(connection, table, results, build)
+        for result in results:
+            yield _check_result(key, result)
+
+    return suite
+
+
+def _check_result(key: dg.AssetKey, result: ExpectationResult) -> dg.AssetCheckResult:
+    is_error = result.expectation.severity == "error"
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=result.expectation.name,
+        passed=result.success,
+        severity=dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN,
+        description=result.message,
+        metadata={
+            "evaluated_rows": result.evaluated_rows,
+            "unexpected_rows": result.unexpected_rows,
+            "unexpected_share": result.unexpected_share,
+        },
+    )

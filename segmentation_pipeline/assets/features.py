@@ -1,0 +1,151 @@
+"""Group `features` of a segmentation: engineered values, what was fitted on them, the matrix."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from segmentation_pipeline.assets.champion import champion_in_force
+from segmentation_pipeline.assets.customers import CUSTOMERS_KEY
+from segmentation_pipeline.assets.metadata import (
+    Metadata,
+    column_lineage,
+    small_table,
+    table_metadata,
+)
+from segmentation_pipeline.assets.resources import Workshop
+from segmentation_pipeline.assets.sources import raw_key
+from segmentation_pipeline.features import (
+    Preparation,
+    fit_preparation,
+    make_engineered_features,
+    make_feature_matrix,
+    write_preparation,
+)
+from segmentation_pipeline.ingestion import raw_table
+from segmentation_pipeline.preparation import CUSTOMERS, events_sql
+from segmentation_pipeline.specification.expressions import referenced_columns
+from segmentation_pipeline.specification.home import Home, feature_column
+from segmentation_pipeline.warehouse import Connection, Table, require_builds
+
+FITTED = ("encodings", "scalings", "feature_selection")
+
+
+def build_feature_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]:
+    """Make the assets of a segmentation's group `features`."""
+    spec = home.segmentations[name]
+    streams = sorted(
+        {f.aggregate.source for f in spec.features.values() if f.aggregate is not None}
+    )
+
+    @dg.asset(
+        key_prefix=[name],
+        deps=[CUSTOMERS_KEY, *(raw_key(source) for source in streams)],
+        kinds={"duckdb"},
+        metadata=_feature_lineage(home, name),
+    )
+    def engineered_features(
+        context: dg.AssetExecutionContext, workshop: Workshop
+    ) -> dg.MaterializeResult:
+        """Every feature of the segmentation for each customer, in its original unit."""
+        with workshop.step(context) as (connection, build):
+            needed = [CUSTOMERS, *(raw_table(source) for source in streams)]
+            require_builds(connection, needed, build.as_of)
+            sources = workshop.home.customers.sources
+            events = {
+                source: events_sql(source, sources[source], build.as_of) for source in streams
+            }
+            made = make_engineered_features(
+                connection, name, spec, workshop.home.customers, events, build
+            )
+            described = {key: feature.description for key, feature in spec.features.items()}
+            table = Table(name, "engineered_features")
+            return dg.MaterializeResult(
+                metadata={
+                    **table_metadata(connection, table, made.customers, described),
+                    "divisions_by_zero": dict(made.undefined_values),
+                }
+            )
+
+    @dg.multi_asset(
+        name=f"{name}__fitted_preparation",
+        specs=[
+            dg.AssetSpec(
+                [name, table],
+                deps=[[name, "engineered_features"]],
+                description=description,
+                kinds={"duckdb"},
+            )
+            for table, description in (
+                ("encodings", "What each category becomes: feature, category -> numbers."),
+                ("scalings", "Centre, spread, bounds, fill and weight of each matrix column."),
+                ("feature_selection", "Which features were kept, which dropped, and why."),
+            )
+        ],
+    )
+    def fitted_preparation(
+        context: dg.AssetExecutionContext, workshop: Workshop
+    ) -> tuple[dg.MaterializeResult, ...]:
+        with workshop.step(context) as (connection, build):
+            require_builds(connection, [Table(name, "engineered_features")], build.as_of)
+            champion = champion_in_force(connection, workshop.home, name, build.as_of)
+            if champion is None:
+                preparation = fit_preparation(connection, name, spec, workshop.home.customers)
+                origin = "fitted on this night's customers"
+            else:
+                preparation = Preparation.from_json(champion.preparation)
+                origin = f"kept from model version {champion.record.model_version}"
+            context.log.info(f"{name}: preparation {origin}")
+            rows = write_preparation(connection, name, preparation, build)
+            return tuple(
+                dg.MaterializeResult(
+                    asset_key=[name, table],
+                    metadata=_fitted_metadata(connection, Table(name, table), rows[table], origin),
+                )
+                for table in FITTED
+            )
+
+    @dg.asset(
+        key_prefix=[name],
+        deps=[[name, "engineered_features"], *([name, table] for table in FITTED)],
+        kinds={"duckdb"},
+    )
+    def feature_matrix(
+        context: dg.AssetExecutionContext, workshop: Workshop
+    ) -> dg.MaterializeResult:
+        """The numbers that distances are made of: encoded, clipped, scaled, filled, weighted."""
+        with workshop.step(context) as (connection, build):
+            needed = [Table(name, table) for table in ("engineered_features", *FITTED)]
+            require_builds(connection, needed, build.as_of)
+            rows = make_feature_matrix(
+                connection, name, spec, workshop.home.customers.limits, build
+            )
+            table = Table(name, "feature_matrix")
+            return dg.MaterializeResult(metadata=table_metadata(connection, table, rows))
+
+    return [engineered_features, fitted_preparation, feature_matrix]
+
+
+def _fitted_metadata(connection: Connection, table: Table, rows: int, origin: str) -> Metadata:
+    return {
+        **table_metadata(connection, table, rows),
+        "origin": origin,
+        "rows": small_table(connection, f"SELECT * FROM {table.sql} ORDER BY ALL"),
+    }
+
+
+def _feature_lineage(home: Home, name: str) -> Metadata:
+    """Say of each feature from which columns it is made; known before any run."""
+    features = home.segmentations[name].features
+    columns = home.customers.customer_columns()
+    lineage: dict[str, list[tuple[dg.AssetKey, str]]] = {}
+    for feature_name, feature in features.items():
+        if feature.aggregate is not None:
+            key = raw_key(feature.aggregate.source)
+            used = [feature.aggregate.column] if feature.aggregate.column else []
+            used += referenced_columns(feature.aggregate.where) if feature.aggregate.where else []
+            lineage[feature_name] = [(key, column) for column in used]
+        else:
+            column = feature_column(feature_name, feature)
+            read = [column] if column else referenced_columns(feature.expression or "NULL")
+            lineage[feature_name] = [(CUSTOMERS_KEY, used) for used in read if used in columns]
+    return column_lineage(lineage)

@@ -1,0 +1,189 @@
+"""One night in this process, as the command line runs it: the same graph as in Dagster's UI."""
+
+import datetime as dt
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import dagster as dg
+
+from segmentation_pipeline.assets.schedules import NIGHTLY, daily_partitions
+from segmentation_pipeline.definitions import build_definitions
+from segmentation_pipeline.errors import PipelineError, SpecificationError
+from segmentation_pipeline.specification.home import load_home
+
+Progress = Callable[[str, int, int], None]
+"""Called with the name of the step that starts, its number, and the number of steps."""
+
+
+@dataclass(frozen=True)
+class NightResult:
+    """How a night ended."""
+
+    run_id: str
+    failures: tuple[str, ...]
+    is_news: bool | None
+
+    @property
+    def success(self) -> bool:
+        """Whether every step did its work and every blocking check passed."""
+        return not self.failures
+
+
+def dagster_home(home_path: Path) -> Path:
+    """Name the folder of Dagster's own storage for a home, and make it if there is none."""
+    folder = (home_path / "dagster").resolve()
+    settings = folder / "dagster.yaml"
+    if not settings.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        template = files("segmentation_pipeline.demo") / "home" / "dagster" / "dagster.yaml"
+        settings.write_text(template.read_text(encoding="utf-8"), encoding="utf-8")
+    return folder
+
+
+def run_night(
+    home_path: Path,
+    as_of: dt.date,
+    *,
+    segmentation: str | None = None,
+    approximate: bool = False,
+    progress: Progress,
+) -> NightResult:
+    """Run a date's night and wait for it; a home that is locked is refused at once.
+
+    When a segmentation fails, the others are published all the same; its old rows stay, marked
+    stale, and the night counts as failed.
+    """
+    home = load_home(home_path)
+    if segmentation is not None and segmentation not in home.segmentations:
+        known = ", ".join(home.segmentations)
+        raise SpecificationError(
+            f"{home_path}: no segmentation `{segmentation}`; there are {known}"
+        )
+    if as_of.isoformat() not in daily_partitions(home).get_partition_keys():
+        raise SpecificationError(
+            f"{as_of} is no night of this home: nights go from {home.customers.nights.first} "
+            "(`nights.first` of customers.yaml) to today"
+        )
+    steps = _StepCounter(progress)
+    definitions = dg.Definitions.merge(
+        build_definitions(home_path, lock_timeout_seconds=0, approximate=approximate),
+        dg.Definitions(loggers={"console": steps.logger()}),
+    )
+    job = NIGHTLY if segmentation is None else f"refresh_{segmentation}"
+    with _instance(home_path) as instance:
+        result = _execute(definitions, job, as_of, instance, steps)
+        failures = _failures(result)
+        published = _published(result)
+        if failures and published is None and not _is_refused(failures):
+            rest = _execute(definitions, "publish", as_of, instance, steps)
+            published = _published(rest)
+            failures += tuple(failure for failure in _failures(rest) if published is None)
+        return NightResult(result.run_id, failures, published)
+
+
+@contextmanager
+def _instance(home_path: Path) -> Iterator[dg.DagsterInstance]:
+    """Open Dagster's storage of the home, or the one that DAGSTER_HOME names."""
+    folder = os.environ.get("DAGSTER_HOME") or str(dagster_home(home_path))
+    with dg.DagsterInstance.from_config(folder) as instance:
+        yield instance
+
+
+def _execute(
+    definitions: dg.Definitions,
+    job_name: str,
+    as_of: dt.date,
+    instance: dg.DagsterInstance,
+    steps: "_StepCounter",
+) -> dg.ExecuteInProcessResult:
+    job = definitions.resolve_job_def(job_name)
+    steps.start(len(job.nodes))
+    return job.execute_in_process(
+        partition_key=as_of.isoformat(),
+        instance=instance,
+        raise_on_error=False,
+        run_config={"loggers": {"console": {}}},
+    )
+
+
+def _failures(result: dg.ExecuteInProcessResult) -> tuple[str, ...]:
+    """Tell what went wrong, each once: failed checks by name, errors by what they say."""
+    messages = [
+        f"check {evaluation.asset_key.to_user_string()}: {evaluation.check_name}: "
+        f"{evaluation.description}"
+        for evaluation in result.get_asset_check_evaluations()
+        if not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.ERROR
+    ]
+    for event in result.all_events:
+        if event.is_step_failure:
+            error = event.step_failure_data.error
+            while error is not None and error.cause is not None:
+                error = error.cause
+            if error is not None and error.cls_name != "DagsterAssetCheckFailedError":
+                messages.append(f"{event.step_key}: {_said(error.cls_name, error.message)}")
+        elif event.is_failure and event.event_specific_data is not None:
+            error = getattr(event.event_specific_data, "error", None)
+            if error is not None:
+                cause = error.cause or error
+                messages.append(_said(cause.cls_name, cause.message))
+    return tuple(dict.fromkeys(messages))
+
+
+def _said(class_name: str | None, message: str) -> str:
+    """Leave out the class name in front of a message of ours, which stands for itself."""
+    ours = {error.__name__ for error in PipelineError.__subclasses__()} | {"PipelineError"}
+    text = message.strip()
+    for prefix in (f"segmentation_pipeline.errors.{class_name}: ", f"{class_name}: "):
+        if class_name in ours:
+            text = text.removeprefix(prefix)
+    return text
+
+
+def _published(result: dg.ExecuteInProcessResult) -> bool | None:
+    """Say whether the night published news; None if it did not publish at all."""
+    for event in result.get_asset_materialization_events():
+        materialization = event.materialization
+        if materialization.asset_key == dg.AssetKey(["published"]):
+            return bool(materialization.metadata["is_news"].value)
+    return None
+
+
+def _is_refused(failures: tuple[str, ...]) -> bool:
+    """Whether the run never began, since another one holds the lock."""
+    return any("one home has one writer" in failure for failure in failures)
+
+
+class _StepCounter(logging.Handler):
+    """Turns Dagster's events into calls of `progress`, and keeps its log off the terminal."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__()
+        self._progress = progress
+        self._started = 0
+        self._steps = 0
+
+    def start(self, steps: int) -> None:
+        self._started, self._steps = 0, steps
+
+    def emit(self, record: logging.LogRecord) -> None:
+        event = getattr(record, "dagster_event", None)
+        if event is not None and event.event_type_value == "STEP_START":
+            self._started += 1
+            self._progress(event.step_key, self._started, self._steps)
+
+    def logger(self) -> dg.LoggerDefinition:
+        handler = self
+
+        def console(_context: dg.InitLoggerContext) -> logging.Logger:
+            logger = logging.getLogger("segmentation_pipeline.night")
+            logger.setLevel(logging.DEBUG)
+            logger.propagate = False
+            logger.handlers = [handler]
+            return logger
+
+        return dg.LoggerDefinition(console)

@@ -1,0 +1,78 @@
+"""What a run holds: the home's lock and the one writing connection, for the whole of the run."""
+
+import datetime as dt
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+from pydantic import PrivateAttr
+
+from segmentation_pipeline.errors import PipelineError
+from segmentation_pipeline.lock import hold_lock
+from segmentation_pipeline.specification.home import Home, load_home
+from segmentation_pipeline.warehouse import Build, Connection, DatabaseError, open_warehouse
+
+PARTITION_TAG = "dagster/partition"
+Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext
+
+
+class Workshop(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """A home's warehouse, opened by the one run that may write to it.
+
+    Dagster enters it once per run under the in-process executor, and leaves it after a failure too.
+    """
+
+    home_path: str
+    lock_timeout_seconds: float | None = None
+    approximate: bool = False
+
+    _home: Home = PrivateAttr()
+    _connection: Connection = PrivateAttr()
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["Workshop"]:
+        """Take the lock, open the warehouse, and give both back when the run ends."""
+        self._home = load_home(Path(self.home_path))
+        timeout = self.lock_timeout_seconds
+        if timeout is None:
+            timeout = self._home.customers.nights.lock_timeout_seconds
+        limits = self._home.customers.limits
+        run_id = context.run.run_id if context.run is not None else "no-run"
+        with (
+            hold_lock(self._home.lock, run_id, timeout_seconds=timeout),
+            open_warehouse(
+                self._home.warehouse, memory_limit=limits.memory, threads=limits.threads
+            ) as connection,
+        ):
+            self._connection = connection
+            yield self
+
+    @property
+    def home(self) -> Home:
+        """The home's specification, as it was when the run began."""
+        return self._home
+
+    @contextmanager
+    def step(self, context: Context) -> Iterator[tuple[Connection, Build]]:
+        """Lend the connection to a step, for the date and the run that it works for.
+
+        DuckDB's messages may quote a customer's values: they leave here without them.
+        """
+        as_of = dt.date.fromisoformat(context.run.tags[PARTITION_TAG])
+        try:
+            yield self._connection, Build(as_of, context.run.run_id)
+        except DatabaseError as error:
+            raise PipelineError(
+                f"DuckDB stopped with {type(error).__name__}: {_without_values(str(error))}"
+            ) from None
+
+
+def _without_values(message: str) -> str:
+    """Keep the first line of a DuckDB message, with everything in quotation marks left out.
+
+    >>> _without_values('Conversion Error: Could not convert string "Ann" to INT32')
+    'Conversion Error: Could not convert string ... to INT32'
+    """
+    return re.sub(r"'[^']*'|\"[^\"]*\"", "...", message.splitlines()[0] if message else "")

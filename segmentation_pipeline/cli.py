@@ -1,0 +1,268 @@
+"""The `segmentation` command: exit status 0 done, 1 failed, 2 wrong usage."""
+
+import datetime as dt
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from segmentation_pipeline.errors import PipelineError
+from segmentation_pipeline.lock import lock_holder
+from segmentation_pipeline.specification.home import Home, load_home
+from segmentation_pipeline.specification.schema import SCHEMAS, json_schema
+
+# Before any component is imported that would read them: nothing phones home.
+os.environ["GX_ANALYTICS_ENABLED"] = "False"
+os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"
+
+app = typer.Typer(
+    name="segmentation",
+    help="Customer segments that keep their identity from night to night.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+console = Console()
+progress_console = Console(stderr=True)
+
+HomeOption = Annotated[
+    Path,
+    typer.Option("--home", help="The folder with customers.yaml.", exists=True, file_okay=False),
+]
+DateOption = Annotated[
+    dt.datetime | None,
+    typer.Option(
+        formats=["%Y-%m-%d"], help="The night's date; the latest date in the sources if not given."
+    ),
+]
+CURRENT = Path()
+
+
+@app.command()
+def run(
+    home: HomeOption = CURRENT,
+    as_of: DateOption = None,
+    segmentation: Annotated[
+        str | None, typer.Option(help="Refresh this one alone; the others are copied forward.")
+    ] = None,
+    approximate: Annotated[
+        bool,
+        typer.Option("--approximate", help="A date before the oldest CRM snapshot may use it."),
+    ] = False,
+) -> None:
+    """Run the nightly job for a date and publish its segments."""
+    with _errors_to_exit_status():
+        spec = load_home(home)
+        date = as_of.date() if as_of is not None else _default_date(spec)
+        from segmentation_pipeline.assets.night import run_night
+
+        with progress_console.status("starting ...") as status:
+
+            def show(step: str, number: int, steps: int) -> None:
+                status.update(f"[{number}/{steps}] {step.replace('__', '/')}")
+                if not progress_console.is_terminal:
+                    progress_console.print(f"[{number}/{steps}] {step}", markup=False)
+
+            result = run_night(
+                home, date, segmentation=segmentation, approximate=approximate, progress=show
+            )
+        for failure in result.failures:
+            progress_console.print(f"failed: {failure}", markup=False, style="red")
+        if result.is_news is not None:
+            _show_segments(spec)
+        if result.is_news is False:
+            console.print(f"{date}: a night without news; what is published stays as it is.")
+        if not result.success:
+            left = "was not published" if result.is_news is None else "was published in part"
+            progress_console.print(f"The night of {date} {left}.", style="red")
+            raise typer.Exit(1)
+
+
+@app.command()
+def check(home: HomeOption = CURRENT) -> None:
+    """Read every file of a home and say what a night would do; touches nothing."""
+    with _errors_to_exit_status():
+        from segmentation_pipeline.ingestion import check_source
+
+        spec = load_home(home)
+        console.print(f"{spec.customers.name}: customers.yaml and segmentations are well-formed.")
+        for name, source in spec.customers.sources.items():
+            for line in check_source(spec.path, name, source):
+                console.print(f"  {line}", markup=False, highlight=False)
+        for name, segmentation in spec.segmentations.items():
+            used = [k for k, f in segmentation.features.items() if f.use == "clustering"]
+            clustering = segmentation.clustering
+            tries = clustering.segments or (
+                f"{clustering.minimum_segments} to {clustering.maximum_segments}"
+            )
+            console.print(
+                f"  segmentation {name}: {clustering.algorithm}, {tries} segments by "
+                f"{len(used)} features: {', '.join(used)}",
+                markup=False,
+                highlight=False,
+            )
+        console.print(f"The next night would be for {_default_date(spec)}.")
+
+
+@app.command()
+def demo(
+    home: Annotated[Path, typer.Option(help="The folder to make; empty, or an earlier demo.")],
+    customers: Annotated[int, typer.Option(min=50, help="How many customers.")] = 300,
+    days: Annotated[int, typer.Option(min=1, help="How many nights, the last 2025-06-30.")] = 7,
+    seed: Annotated[int, typer.Option(help="Of every random choice.")] = 7,
+    file_format: Annotated[
+        Literal["csv", "parquet"], typer.Option("--format", help="Of the source files.")
+    ] = "csv",
+) -> None:
+    """Make the example: hospital staff in three sources, with planted segments."""
+    with _errors_to_exit_status():
+        from segmentation_pipeline.demo import make_demo
+
+        with progress_console.status("making the example ..."):
+            made = make_demo(home, customers, days, seed, file_format)
+        console.print(f"{customers} customers, {days} nights in {home}", highlight=False)
+        for name, best in made.best_possible_ari.items():
+            console.print(f"  best possible adjusted Rand index of {name}: {best:.3f}")
+
+
+@app.command()
+def schema(
+    folder: Annotated[Path, typer.Option(help="Where to write the JSON Schemas.")] = CURRENT,
+) -> None:
+    """Write the JSON Schemas of customers.yaml and segmentations/*.yaml, for your editor."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for file_name in SCHEMAS:
+        (folder / file_name).write_text(json_schema(file_name), encoding="utf-8")
+        console.print(folder / file_name, highlight=False)
+
+
+@app.command()
+def doctor(home: HomeOption = CURRENT) -> None:
+    """Tell what a bug report needs: versions, lock, free space, file system."""
+    with _errors_to_exit_status():
+        spec = load_home(home)
+        facts = {"python": platform.python_version(), "system": platform.platform()}
+        for package in ("segmentation-pipeline", "dagster", "duckdb", "great-expectations",
+                        "scikit-learn", "pandas", "pyarrow", "numpy"):  # fmt: skip
+            facts[package] = version(package)
+        free = shutil.disk_usage(spec.path).free
+        size = spec.warehouse.stat().st_size if spec.warehouse.exists() else 0
+        facts |= {
+            "home": str(spec.path),
+            "file system": _file_system(spec.path),
+            "free space": f"{free / 1e9:.1f} GB",
+            "warehouse": f"{size / 1e6:.1f} MB",
+            "lock": lock_holder(spec.lock) or "free",
+            "published": str(spec.published.joinpath("current").resolve().name)
+            if spec.published.joinpath("current").exists()
+            else "nothing yet",
+        }
+        table = RichTable(show_header=False, box=None)
+        for name, fact in facts.items():
+            table.add_row(name, fact)
+        console.print(table)
+        if free < 3 * size:
+            raise PipelineError(
+                f"{spec.path}: {free / 1e9:.1f} GB free, and a night wants three times the "
+                f"warehouse's {size / 1e9:.1f} GB: make room first"
+            )
+
+
+@app.command()
+def rollback(home: HomeOption = CURRENT) -> None:
+    """Put the previously published version back; the next night publishes anew."""
+    with _errors_to_exit_status():
+        from segmentation_pipeline.lock import hold_lock
+        from segmentation_pipeline.publication import rollback as roll_back
+
+        spec = load_home(home)
+        with hold_lock(spec.lock, "rollback", timeout_seconds=0):
+            console.print(f"published: version {roll_back(spec.published)}", highlight=False)
+
+
+@app.command()
+def ui(
+    home: HomeOption = CURRENT,
+    port: Annotated[int, typer.Option(help="On 127.0.0.1, this machine only.")] = 3000,
+) -> None:
+    """Open Dagster's UI and daemon for a home, until Ctrl-C."""
+    with _errors_to_exit_status():
+        load_home(home)
+        from segmentation_pipeline.assets.night import dagster_home
+        from segmentation_pipeline.definitions import HOME_VARIABLE
+
+        environment = os.environ | {
+            HOME_VARIABLE: str(home.resolve()),
+            "DAGSTER_HOME": os.environ.get("DAGSTER_HOME", str(dagster_home(home))),
+        }
+        dagster = Path(sys.executable).with_name("dagster")
+        module = "segmentation_pipeline.definitions"
+        arguments = ["dev", "--module-name", module, "--host", "127.0.0.1", "--port", str(port)]
+        os.execve(dagster, [str(dagster), *arguments], environment)  # noqa: S606
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+@contextmanager
+def _errors_to_exit_status() -> Iterator[None]:
+    """Print an error of ours as its message alone, and end with status 1."""
+    try:
+        yield
+    except PipelineError as error:
+        progress_console.print(str(error), style="red", markup=False, highlight=False)
+        raise typer.Exit(1) from None
+
+
+def _default_date(home: Home) -> dt.date:
+    from segmentation_pipeline.ingestion import latest_date
+
+    found = latest_date(home)
+    # Sources without any date are as they are today: the one place that asks the clock.
+    return found if found is not None else dt.datetime.now(dt.UTC).date()
+
+
+def _show_segments(home: Home) -> None:
+    """Print what readers now find: a line per segment, and where it is."""
+    from segmentation_pipeline.publication import read_published
+
+    table = RichTable(title=f"{home.customers.name}: segments")
+    for heading in ("segmentation", "segment", "customers", "share", "what sets it apart"):
+        table.add_column(heading, justify="right" if heading in ("customers", "share") else "left")
+    rows = read_published(
+        home.published,
+        "SELECT segmentation, segment_id, customers, share, label, is_stale FROM segments"
+        " ORDER BY segmentation, customers DESC, segment_id",
+    )
+    for segmentation, segment_id, customers, share, label, is_stale in rows:
+        stale = " (stale)" if is_stale else ""
+        table.add_row(segmentation + stale, segment_id, f"{customers:,}", f"{share:.1%}", label)
+    console.print(table)
+    console.print(f"DuckDB:  {home.published / 'segments.duckdb'}", soft_wrap=True, highlight=False)
+    parquet = home.published / "current" / "parquet"
+    console.print(f"Parquet: {parquet}/<table>.parquet", soft_wrap=True, highlight=False)
+
+
+def _file_system(path: Path) -> str:
+    """Name the type of the file system below a path (Linux); flock needs a local one."""
+    mounts = Path("/proc/mounts")
+    if not mounts.exists():
+        return "unknown"
+    found = [line.split()[1:3] for line in mounts.read_text(encoding="utf-8").splitlines()]
+    inside = [(point, kind) for point, kind in found if path.is_relative_to(point)]
+    return max(inside, key=lambda mount: len(mount[0]))[1] if inside else "unknown"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""Are customers rarer between neighbouring segments than in their centres?
+
+A cut through a continuum runs through a crowd. Between real groups the border is emptier than
+the emptier of the two centres. The test looks along the line between two centroids, at customers
+that had no part in placing them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from scipy.stats import binom
+
+from segmentation_pipeline.clustering.stability import FitPredict, jaccard_matrix
+from segmentation_pipeline.clustering.structure.raw_features import (
+    NOISE,
+    Labels,
+    Matrix,
+    Prepare,
+    RawFeature,
+    dithered,
+)
+from segmentation_pipeline.clustering.structure.threads import map_in_threads
+
+N_SPLITS = 9
+ZONE = 0.25
+"""Half the width of the border and of the centres, where 1 is from the border to a centre."""
+SAME_SEGMENT = 0.5
+SIGNIFICANCE = 0.01
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Split:
+    """A random cut of the customers into halves, and their matrix with steps dithered away."""
+
+    halves: tuple[NDArray[np.intp], NDArray[np.intp]]
+    dithered: Matrix
+
+
+@dataclass(frozen=True, slots=True)
+class BorderTest:
+    """Medians over the splits of the worst pair of neighbours.
+
+    p is the chance of so empty a border if it were as full as the emptier centre. depth is the
+    share by which it is emptier: 1 for a border without a customer, 0 for none or for segments
+    that half the customers don't bring back, negative for a border that is fuller.
+    """
+
+    p: float
+    depth: float
+
+    def separates(self, n_tried: int) -> bool:
+        """Whether the worst border is emptier than chance allows after trying several k."""
+        return self.p <= SIGNIFICANCE / n_tried
+
+
+UNSEPARATED = BorderTest(p=1.0, depth=0.0)
+
+
+def dithered_splits(
+    features: Sequence[RawFeature], prepare: Prepare, *, seed: int
+) -> tuple[Split, ...]:
+    """Nine halvings of the customers, for the tests of all candidates."""
+    splits = []
+    for number in range(N_SPLITS):
+        rng = np.random.default_rng([seed, number])
+        matrix = prepare([dithered(feature, rng) for feature in features])
+        first, second = np.array_split(rng.permutation(len(matrix)), 2)
+        splits.append(Split((np.sort(first), np.sort(second)), matrix))
+    return tuple(splits)
+
+
+def border_test(
+    matrix: Matrix,
+    labels: Labels,
+    splits: Sequence[Split],
+    fit_predict: FitPredict,
+    *,
+    seed: int,
+    n_jobs: int = 1,
+) -> BorderTest:
+    """Test the borders between all neighbouring segments of one partition.
+
+    For each split: fit on one half, match its segments with the partition's (both segments of a
+    pair at Jaccard >= .5, else p = 1), place the other half on the line between the centroids
+    (0 the border, +-1 the centres), swap the halves, pool the counts. With m customers within
+    .25 of the border and q within .25 of the emptier centre, p = P(Binomial(m + q, 1/2) <= m)
+    and depth = 1 - m / q. Neighbours are pairs whose midpoint has no nearer third centroid.
+    Customers labelled noise place no centroid, but lie where they lie.
+
+    Args:
+        matrix: what is clustered, shape (n, d).
+        labels: the partition that is judged, shape (n,).
+        splits: from `dithered_splits`, of the same customers.
+        fit_predict: refits the same algorithm on half of the customers; called from threads.
+        seed: same seed, same result, whatever `n_jobs` is.
+        n_jobs: threads.
+    """
+    segments, sizes = np.unique(labels[labels != NOISE], return_counts=True)
+    # m = 0 and q = size is the best that the smallest segment can reach.
+    if len(segments) < 2 or binom.cdf(0, sizes.min(), 0.5) > SIGNIFICANCE:
+        return UNSEPARATED
+    pairs = neighbouring_pairs(_centroids(matrix, labels, segments))
+
+    def worst_border(number: int) -> tuple[float, float]:
+        split = splits[number]
+        counts = np.zeros((len(pairs), 3), dtype=np.intp)
+        matched = np.ones(len(pairs), dtype=np.bool_)
+        for fitted, scored in (split.halves, split.halves[::-1]):
+            refit = fit_predict(matrix[fitted], seed + number, len(segments))
+            found = np.unique(refit[refit != NOISE])
+            partner = _partners(labels[fitted], refit, segments, found)
+            matched &= (partner[pairs] >= 0).all(axis=1)
+            counts[matched] += _zone_counts(
+                split.dithered[scored],
+                _centroids(matrix[fitted], refit, found),
+                partner[pairs[matched]],
+            )
+        return _worst_pair(counts, matched)
+
+    p, depth = np.median(map_in_threads(worst_border, range(len(splits)), n_jobs=n_jobs), axis=0)
+    return BorderTest(float(p), float(depth))
+
+
+def neighbouring_pairs(centroids: Matrix) -> NDArray[np.intp]:
+    """Pairs whose midpoint has no nearer third centroid, shape (pairs, 2).
+
+    A third centroid is nearer exactly where it sees the pair at more than a right angle (Thales),
+    so this is the Gabriel graph. Each segment has a neighbour: the nearest one.
+    """
+    k = len(centroids)
+    products = centroids @ centroids.T
+    pairs = []
+    for a in range(k - 1):
+        # (a - c) . (b - c) for each b > a and each c.
+        angles = products[a, a + 1 :, None] - products[a] - products[a + 1 :] + products.diagonal()
+        others = np.arange(a + 1, k)
+        angles[:, a] = 0.0
+        angles[np.arange(len(others)), others] = 0.0
+        free = (angles >= -1e-12 * products.diagonal().max()).all(axis=1)
+        pairs.extend((a, b) for b in others[free])
+    return np.array(pairs, dtype=np.intp).reshape(-1, 2)
+
+
+def _centroids(matrix: Matrix, labels: Labels, segments: Labels) -> Matrix:
+    member = (labels[:, None] == segments).astype(np.float64)
+    centroids: Matrix = member.T @ matrix / np.maximum(member.sum(axis=0), 1.0)[:, None]
+    return centroids
+
+
+def _partners(labels: Labels, refit: Labels, segments: Labels, found: Labels) -> Labels:
+    """For each segment the position in `found` of the refit's segment that it became, or -1."""
+    similarity = jaccard_matrix(labels, refit, segments, found)
+    rows, columns = linear_sum_assignment(similarity, maximize=True)
+    same = similarity[rows, columns] >= SAME_SEGMENT
+    partner = np.full(len(segments), -1, dtype=np.intp)
+    partner[rows[same]] = columns[same]
+    return partner
+
+
+def _zone_counts(matrix: Matrix, centroids: Matrix, pairs: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Customers at the border, at the first and at the second centre of each pair, (pairs, 3).
+
+    A customer lies between two centroids if no third is nearer than both.
+    """
+    squares = np.einsum("ij,ij->i", centroids, centroids)
+    nearest = (squares - 2.0 * (matrix @ centroids.T)).argmin(axis=1)
+    counts = np.zeros((len(pairs), 3), dtype=np.intp)
+    for row, (a, b) in enumerate(pairs):
+        between = matrix[(nearest == a) | (nearest == b)]
+        line = centroids[b] - centroids[a]
+        t = (between - (centroids[a] + centroids[b]) / 2.0) @ line / (line @ line / 2.0)
+        counts[row] = [np.count_nonzero(np.abs(t - centre) < ZONE) for centre in (0.0, -1.0, 1.0)]
+    return counts
+
+
+def _worst_pair(counts: NDArray[np.intp], matched: NDArray[np.bool_]) -> tuple[float, float]:
+    """p and depth of the pair with the largest p."""
+    border, centre = counts[:, 0], counts[:, 1:].min(axis=1)
+    p = np.where(matched, binom.cdf(border, border + centre, 0.5), 1.0)
+    depth = np.where(matched & (centre > 0), 1.0 - border / np.maximum(centre, 1), 0.0)
+    worst = int(p.argmax())
+    return float(p[worst]), float(depth[worst])

@@ -1,0 +1,86 @@
+"""The one file that assembles the Dagster graph of a home."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import dagster as dg
+
+from segmentation_pipeline.assets.checks import build_checks
+from segmentation_pipeline.assets.clustering import build_clustering_assets
+from segmentation_pipeline.assets.customers import build_customer_assets
+from segmentation_pipeline.assets.features import build_feature_assets
+from segmentation_pipeline.assets.publication import build_publication_assets
+from segmentation_pipeline.assets.resources import Workshop
+from segmentation_pipeline.assets.schedules import build_automation, daily_partitions
+from segmentation_pipeline.assets.segments import build_segment_assets
+from segmentation_pipeline.assets.sources import build_source_assets
+from segmentation_pipeline.specification.home import Home, load_home
+
+HOME_VARIABLE = "SEGMENTATION_HOME"
+EXAMPLE_HOME = Path("data/hospital")
+
+
+def build_definitions(
+    home_path: Path, *, lock_timeout_seconds: float | None = None, approximate: bool = False
+) -> dg.Definitions:
+    """Make a home's assets, checks, jobs, schedules and sensors afresh.
+
+    `lock_timeout_seconds` is how long a run waits for the one before it (default: as the home's
+    `nights` say); `approximate` lets dates before the oldest CRM snapshot use the oldest one.
+    Raises SpecificationError where a file of the home is wrong.
+    """
+    home = load_home(home_path)
+    partitions = daily_partitions(home)
+    groups = {
+        "sources": build_source_assets(home),
+        "customers": build_customer_assets(home),
+        "publication": build_publication_assets(home),
+    }
+    for name in home.segmentations:
+        groups[f"{name}_features"] = build_feature_assets(home, name)
+        groups[f"{name}_clustering"] = build_clustering_assets(name)
+        groups[f"{name}_segments"] = build_segment_assets(home, name)
+    automation = build_automation(home, partitions)
+    return dg.Definitions(
+        assets=[
+            asset
+            for group, assets in groups.items()
+            for asset in _with_attributes(home, group, partitions, assets)
+        ],
+        asset_checks=build_checks(home, partitions),
+        jobs=automation.jobs,
+        schedules=automation.schedules,
+        sensors=automation.sensors,
+        resources={
+            "workshop": Workshop(
+                home_path=str(home.path),
+                lock_timeout_seconds=lock_timeout_seconds,
+                approximate=approximate,
+            )
+        },
+        # One process per run: the lock and the connection are held by it from first to last step.
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Define the home named by SEGMENTATION_HOME, or else the example."""
+    return build_definitions(Path(os.environ.get(HOME_VARIABLE, EXAMPLE_HOME)))
+
+
+def _with_attributes(
+    home: Home,
+    group: str,
+    partitions: dg.PartitionsDefinition[str],
+    assets: Sequence[dg.AssetsDefinition],
+) -> list[dg.AssetsDefinition]:
+    return list(
+        dg.map_asset_specs(
+            lambda spec: spec.replace_attributes(
+                group_name=group, owners=[home.customers.owner], partitions_def=partitions
+            ),
+            assets,
+        )
+    )

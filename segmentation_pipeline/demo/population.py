@@ -1,0 +1,136 @@
+"""Who there is: one row per person, with the planted segments and the nights of their changes.
+
+`people` numbers everybody from 1: first the customers of the first night, then those who join
+later, then orphans, who answer and click but never enter the CRM. A person moves to another segment
+at most once per segmentation.
+"""
+
+import datetime as dt
+from dataclasses import dataclass
+from math import ceil
+
+from segmentation_pipeline.demo import mess, planted
+from segmentation_pipeline.demo.planted import PlantedSegmentation
+from segmentation_pipeline.demo.randomness import Draws, step_sql
+from segmentation_pipeline.warehouse import literal
+
+
+@dataclass(frozen=True)
+class Population:
+    """How many customers over how many nights."""
+
+    customers: int
+    days: int
+
+    @property
+    def first_night(self) -> dt.date:
+        """The date of the first CRM snapshot."""
+        return planted.LAST_NIGHT - dt.timedelta(days=self.days - 1)
+
+    @property
+    def nights(self) -> list[dt.date]:
+        """Every night, in order."""
+        return [self.first_night + dt.timedelta(days=day) for day in range(self.days)]
+
+    @property
+    def history_start(self) -> dt.date:
+        """The date of the oldest web events."""
+        return self.first_night - dt.timedelta(days=planted.HISTORY_DAYS)
+
+    @property
+    def history_days(self) -> int:
+        """Days with web events, the last night's included."""
+        return planted.HISTORY_DAYS + self.days
+
+    @property
+    def joiners(self) -> int:
+        """Customers who join after the first night."""
+        return ceil(mess.JOIN_SHARE * self.customers * (self.days - 1))
+
+    @property
+    def orphans(self) -> int:
+        """People who are never in the CRM."""
+        return ceil(mess.ORPHAN_SHARE * self.customers)
+
+    def people_sql(self, draws: Draws) -> str:
+        """One row per person: number, nights of joining and leaving, segments and moves."""
+        later = str(self.days - 1)
+        first = literal(self.first_night)
+        last_joiner = self.customers + self.joiners
+        moves = ",\n".join(self._moves_sql(draws, one) for one in planted.SEGMENTATIONS)
+        return f"""
+        SELECT
+            number,
+            CASE WHEN number <= {self.customers} THEN {first}
+                 WHEN number <= {last_joiner}
+                 THEN {first} + 1 + {draws.below_sql("joins", later)}::INTEGER END AS joins_on,
+            CASE WHEN number <= {self.customers}
+                 THEN {self._night_of_sql(draws, "leaves", mess.LEAVE_SHARE)} END AS leaves_on,
+            {moves}
+        FROM (
+            SELECT range AS number FROM range(1, {last_joiner + self.orphans + 1})
+        )
+        """
+
+    def truth_sql(self) -> str:
+        """One row per night, customer of that night's snapshot, and segmentation."""
+        rows = ", ".join(
+            f"{{'segmentation': {literal(one.name)}, 'segment': {segment_name_sql(one, 'as_of')}}}"
+            for one in planted.SEGMENTATIONS
+        )
+        return f"""
+        WITH customer_nights AS (
+            SELECT *, unnest(range({self.days})) AS night FROM people WHERE joins_on IS NOT NULL
+        ), dated AS (
+            SELECT *, {literal(self.first_night)} + night::INTEGER AS as_of FROM customer_nights
+        ), pairs AS (
+            SELECT as_of, number, unnest([{rows}]) AS pair
+            FROM dated
+            WHERE joins_on <= as_of AND (leaves_on IS NULL OR as_of < leaves_on)
+        )
+        SELECT
+            as_of, {STAFF_ID_SQL} AS customer_id,
+            pair.segmentation AS segmentation, pair.segment AS segment
+        FROM pairs
+        """
+
+    def _moves_sql(self, draws: Draws, one: PlantedSegmentation) -> str:
+        count = len(one.segments)
+        start = step_sql(draws.uniform_sql(f"{one.name} segment"), one.shares)
+        step = draws.below_sql(f"{one.name} destination", str(count - 1))
+        night = self._night_of_sql(draws, f"{one.name} moves", planted.MOVE_SHARE)
+        return f"""
+            {start} AS {one.name}_before,
+            ({start} + 1 + {step}) % {count} AS {one.name}_after,
+            {night} AS {one.name}_moves_on"""
+
+    def _night_of_sql(self, draws: Draws, purpose: str, share: float) -> str:
+        """Draw the night of what happens to a share of people each night after the first."""
+        uniform = draws.uniform_sql(purpose)
+        return (
+            f"CASE WHEN {uniform} < {literal(share * (self.days - 1))} THEN "
+            f"{literal(self.first_night)} + 1 + floor({uniform} / {literal(share)})::INTEGER END"
+        )
+
+
+STAFF_ID_SQL = "printf('EMP-%06d', number)"
+"""A person's id as all sources have it; of more digits above 999,999."""
+
+
+def segment_sql(one: PlantedSegmentation, date: str) -> str:
+    """A person's segment on a date, as an index from 0."""
+    moved = f"coalesce({date} >= {one.name}_moves_on, false)"
+    return f"CASE WHEN {moved} THEN {one.name}_after ELSE {one.name}_before END"
+
+
+def segment_name_sql(one: PlantedSegmentation, date: str) -> str:
+    """A person's segment on a date, by its name."""
+    names = ", ".join(literal(name) for name in one.segments)
+    return f"[{names}][1 + ({segment_sql(one, date)})]"
+
+
+def turn_sql(date: str) -> str:
+    """How far latents have turned on a date, counted from the last night."""
+    return (
+        f"date_diff('day', {literal(planted.LAST_NIGHT)}, {date}) / {planted.TURN_DAYS}.0::DOUBLE"
+    )

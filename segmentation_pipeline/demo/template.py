@@ -1,0 +1,48 @@
+"""The YAML files of the example home, as they are packaged beside this module in `home/`.
+
+They are written for CSV. On a line that ends in the comment `# csv or parquet`, every `csv` before
+the comment becomes `parquet` in a home whose files are Parquet; all else is copied as it is.
+"""
+
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Literal
+
+FileFormat = Literal["csv", "parquet"]
+FORMAT_COMMENT = "# csv or parquet"
+
+
+def packaged_files(file_format: FileFormat) -> dict[str, str]:
+    """Path below the home -> text, for all YAML files of the example home."""
+    root = files("segmentation_pipeline.demo") / "home"
+    return {
+        path: in_format(file.read_text(encoding="utf-8"), file_format)
+        for path, file in _walk(root, "")
+    }
+
+
+def in_format(text: str, file_format: FileFormat) -> str:
+    r"""Name the files' format on the lines that are marked for it.
+
+    >>> in_format("path: crm_*.csv  # csv or parquet\nnote: no csv here\n", "parquet")
+    'path: crm_*.parquet  # csv or parquet\nnote: no csv here\n'
+    """
+    lines = text.splitlines(keepends=True)
+    return "".join(_line_in_format(line, file_format) for line in lines)
+
+
+def _line_in_format(line: str, file_format: FileFormat) -> str:
+    if not line.rstrip().endswith(FORMAT_COMMENT):
+        return line
+    setting, comment, rest = line.rpartition(FORMAT_COMMENT)
+    return setting.replace("csv", file_format) + comment + rest
+
+
+def _walk(folder: Traversable, prefix: str) -> list[tuple[str, Traversable]]:
+    found: list[tuple[str, Traversable]] = []
+    for entry in sorted(folder.iterdir(), key=lambda one: one.name):
+        if entry.is_dir():
+            found += _walk(entry, f"{prefix}{entry.name}/")
+        elif entry.name.endswith(".yaml"):
+            found.append((prefix + entry.name, entry))
+    return found

@@ -1,0 +1,164 @@
+"""The web interactions, as SQL over `people`: mails, what became of them, and visits.
+
+Visits, online services and network usage come at random (Poisson). A person who moves to another
+segment has two spells; each spell draws its events for all days and keeps those that fall into it,
+which is again Poisson. Mails come every 30 days, and are opened and clicked on the same day, so
+that a window of days never tears an opened mail from its sending.
+"""
+
+import datetime as dt
+
+from segmentation_pipeline.demo import mess, planted
+from segmentation_pipeline.demo.population import STAFF_ID_SQL, Population
+from segmentation_pipeline.demo.randomness import Draws
+from segmentation_pipeline.warehouse import literal
+
+EVENTS = {
+    "landing_page_visit": "LP",
+    "online_service": "OS",
+    "network_usage": "NU",
+    "email_sent": "ES",
+    "email_opened": "EO",
+    "email_clicked": "EC",
+}
+"""Event -> the letters in its ids; a kind of event is numbered by its place here."""
+_KINDS = {name: kind for kind, name in enumerate(EVENTS)}
+_MEGABYTES = 35.0
+_MEGABYTES_SPREAD = 0.6
+_EVENTS_PER_SPELL = 1024
+"""Room for the events of one kind in one spell; the rates give a few dozen a year."""
+
+
+def events_sql(draws: Draws, population: Population) -> str:
+    """All events, in no order: number, kind (an index of EVENTS), sequence, occurred_at, amount."""
+    arrivals = "\nUNION ALL\n".join(
+        _arrivals_sql(draws, population, kind) for kind in planted.EVENT_RATES
+    )
+    end = literal(planted.LAST_NIGHT + dt.timedelta(days=1))
+    twice = draws.chance_sql("duplicate web", mess.DUPLICATE_SHARE["web"], "event")
+    return f"""
+    WITH {_spells_sql(population)}, arrivals AS (
+        {arrivals}
+    ), {_mails_sql(draws, population)}, happened AS (
+        SELECT * FROM arrivals
+        UNION ALL
+        SELECT number, kind, sequence, occurred_at, NULL FROM mails
+    ), numbered AS (
+        SELECT
+            * REPLACE (sequence::UINTEGER AS sequence, kind::UTINYINT AS kind),
+            (number * {2 * _EVENTS_PER_SPELL} + sequence) * {len(EVENTS)} + kind AS event
+        FROM happened
+        WHERE occurred_at < {end}
+    )
+    SELECT
+        * EXCLUDE (event),
+        unnest(CASE WHEN {twice} THEN [0, 1] ELSE [0] END)::UTINYINT AS copy
+    FROM numbered
+    """
+
+
+def file_sql(first: dt.date, last: dt.date) -> str:
+    """The events of some days as they stand in a file, oldest first."""
+    names = ", ".join(literal(name) for name in EVENTS)
+    letters = ", ".join(literal(letters) for letters in EVENTS.values())
+    return f"""
+    SELECT
+        printf('WEB-%06d-%s%d', number, [{letters}][1 + kind], sequence) AS event_id,
+        {STAFF_ID_SQL} AS staff_id, occurred_at, [{names}][1 + kind] AS event, amount
+    FROM (
+        FROM web_events
+        WHERE occurred_at >= {literal(first)}
+            AND occurred_at < {literal(last + dt.timedelta(days=1))}
+        ORDER BY occurred_at, number, kind, sequence, copy
+    )
+    """
+
+
+def _spells_sql(population: Population) -> str:
+    """Name the CTE `spells`: for each person the dates in each engagement segment."""
+    end = literal(planted.LAST_NIGHT + dt.timedelta(days=1))
+    leaves = f"coalesce(leaves_on, {end})"
+    moves = f"{planted.ENGAGEMENT.name}_moves_on"
+    return f"""
+    spells AS (
+        SELECT
+            2 * number AS spell, number, {planted.ENGAGEMENT.name}_before AS segment,
+            {literal(population.history_start)} AS starts_on,
+            least({leaves}, coalesce({moves}, {end})) AS ends_on
+        FROM people
+        UNION ALL
+        SELECT 2 * number + 1, number, {planted.ENGAGEMENT.name}_after, {moves}, {leaves}
+        FROM people
+        WHERE {moves} IS NOT NULL
+    )"""
+
+
+def _arrivals_sql(draws: Draws, population: Population, kind: str) -> str:
+    days = population.history_days
+    count = planted.EVENT_RATES[kind].count_sql("drawn", "segment", days)
+    day = draws.below_sql(f"{kind} day", str(days), "arrival")
+    early = draws.below_sql(f"{kind} early", "28800", "arrival")
+    late = draws.below_sql(f"{kind} late", "28800", "arrival")
+    amount = "NULL::DOUBLE"
+    if kind == "network_usage":
+        spread = f"{literal(_MEGABYTES_SPREAD)} * {draws.gaussian_sql('megabytes', 'arrival')}"
+        amount = f"round({literal(_MEGABYTES)} * exp({spread}), 1)"
+    # Two halves of a working day (06:00 to 22:00) added up: noon is busier than night.
+    return f"""
+        SELECT
+            number, {_KINDS[kind]} AS kind, sequence,
+            happened_on + to_seconds(21600 + {early} + {late}) AS occurred_at, {amount} AS amount
+        FROM (
+            SELECT
+                *, arrival % {2 * _EVENTS_PER_SPELL} AS sequence,
+                {literal(population.history_start)} + {day}::INTEGER AS happened_on
+            FROM (
+                SELECT *, spell * {_EVENTS_PER_SPELL} + unnest(range({count})) AS arrival
+                FROM (SELECT *, {draws.uniform_sql(f"{kind} count", "spell")} AS drawn FROM spells)
+            )
+        )
+        WHERE starts_on <= happened_on AND happened_on < ends_on"""
+
+
+def _mails_sql(draws: Draws, population: Population) -> str:
+    """Name the CTEs that end in `mails`: sent, opened and clicked, with the letter's sequence."""
+    sent, opened, clicked = (_KINDS[f"email_{fate}"] for fate in ("sent", "opened", "clicked"))
+    every = planted.MAIL_EVERY_DAYS
+    letters = -(-population.history_days // every)
+    phase = draws.below_sql("mail day", str(every))
+    hour = draws.below_sql("mail hour", "10800", "mail")
+    opens = planted.MAILS_OPENED.chance_sql(draws.uniform_sql("mail opened", "mail"), "segment")
+    clicks = planted.MAILS_CLICKED.chance_sql(draws.uniform_sql("mail clicked", "mail"), "segment")
+    wait = draws.below_sql("wait", "36000", "mail")
+    read = draws.below_sql("read", "280", "mail")
+    return f"""
+    letters AS (
+        SELECT *, {every} * unnest(range({letters})) AS day FROM spells
+    ), sent AS (
+        SELECT
+            *, {literal(population.history_start)} + ({phase} + day)::INTEGER AS sent_on,
+            day // {every} AS sequence,
+            number * {_EVENTS_PER_SPELL} + day // {every} AS mail
+        FROM letters
+    ), delivered AS (
+        SELECT
+            *, sent_on + to_seconds(21600 + {hour}) AS sent_at,
+            60 + {wait} AS opened_after, 20 + {read} AS clicked_after,
+            {opens} AS is_opened, {clicks} AS is_clicked
+        FROM sent
+        WHERE starts_on <= sent_on AND sent_on < ends_on
+    ), fates AS (
+        SELECT
+            number, sequence, sent_at, opened_after, clicked_after,
+            unnest(CASE WHEN is_opened AND is_clicked THEN [{sent}, {opened}, {clicked}]
+                        WHEN is_opened THEN [{sent}, {opened}] ELSE [{sent}] END) AS kind
+        FROM delivered
+    ), mails AS (
+        SELECT
+            number, kind, sequence,
+            sent_at + to_seconds(CASE kind
+                WHEN {sent} THEN 0
+                WHEN {opened} THEN opened_after
+                ELSE opened_after + clicked_after END) AS occurred_at
+        FROM fates
+    )"""

@@ -1,0 +1,29 @@
+"""Source files -> raw tables: found, verified, read as declared, typed, audited.
+
+`files` finds them, `csv_text` and `headers` verify them, `typing_sql` and `incoming` read them,
+`numbering` knows which line a row stood on, `loads` remembers what was loaded, and `loading` does
+the night's work. What values are possible, and what becomes of those that are not, belongs to
+`validation` and `preparation`.
+"""
+
+from segmentation_pipeline.ingestion.files import source_files
+from segmentation_pipeline.ingestion.loading import LoadSummary, load_source
+from segmentation_pipeline.ingestion.loads import (
+    REJECTED_ROWS,
+    SOURCE_LOADS,
+    raw_table,
+    snapshot_in_force,
+)
+from segmentation_pipeline.ingestion.looking import check_source, latest_date
+
+__all__ = [
+    "REJECTED_ROWS",
+    "SOURCE_LOADS",
+    "LoadSummary",
+    "check_source",
+    "latest_date",
+    "load_source",
+    "raw_table",
+    "snapshot_in_force",
+    "source_files",
+]

@@ -1,0 +1,89 @@
+"""The files of a source: found below the home, digested, and watched for changes."""
+
+import datetime as dt
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from segmentation_pipeline.errors import SourceError
+from segmentation_pipeline.specification.sources import SourceSpec
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file as it was when it was digested; `name` is its path relative to the home."""
+
+    path: Path
+    name: str
+    digest: str
+    bytes: int
+    changed_ns: int
+
+    def require_unchanged(self) -> None:
+        """Refuse a file that was written to since it was digested.
+
+        A half-written file thus stops the night, and its rows never carry another file's digest.
+        """
+        with _readable(self.name):
+            status = self.path.stat()
+        if (status.st_size, status.st_mtime_ns) != (self.bytes, self.changed_ns):
+            raise SourceError(
+                f"{self.name}: it changed while it was read; run again when it is complete "
+                "(write to another name, then rename)"
+            )
+
+
+def source_files(home_path: Path, name: str, source: SourceSpec) -> list[Path]:
+    """Find the files of a source, in the order of their names.
+
+    Raises SourceError where there is none, and where one lies outside the home (a symbolic link).
+    """
+    home = home_path.resolve()
+    named = home / source.path
+    found = [named] if named.is_file() else [p for p in home.glob(source.path) if p.is_file()]
+    if not found:
+        raise SourceError(
+            f"source {name}: no file matches `{source.path}` in {home}; "
+            "put it there, or correct `path` in customers.yaml"
+        )
+    for path in found:
+        if not path.resolve().is_relative_to(home):
+            raise SourceError(
+                f"source {name}: `{source.path}` leads out of the home {home}; "
+                "a source's files lie below it"
+            )
+    return sorted(found, key=lambda path: path.as_posix())
+
+
+def digest_file(home_path: Path, path: Path) -> SourceFile:
+    """Compute the SHA-256 of a file of a home."""
+    name = path.relative_to(home_path.resolve()).as_posix()
+    with _readable(name):
+        status = path.stat()
+        with path.open("rb") as content:
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+    file = SourceFile(path, name, digest, status.st_size, status.st_mtime_ns)
+    file.require_unchanged()
+    return file
+
+
+def file_date(file_name: str, path: Path) -> dt.date:
+    """Read a snapshot's date from its file's name, by a strptime format of the whole name."""
+    try:
+        return dt.datetime.strptime(path.name, file_name).replace(tzinfo=dt.UTC).date()
+    except ValueError:
+        raise SourceError(
+            f"{path.name}: the name does not give the snapshot's date; "
+            f"`snapshot_date.file_name` says names look like `{file_name}`"
+        ) from None
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    """Turn the operating system's refusal into an error that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise SourceError(f"{name}: it cannot be read: {error.strerror}") from None

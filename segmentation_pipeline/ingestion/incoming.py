@@ -1,0 +1,222 @@
+"""One file's rows as a relation: declared columns typed, and what could not be read beside them.
+
+A CSV file is parsed once, into a temporary table whose rows are in the file's order, so that a
+row's position is known without a window over all of them. Of a Parquet file the relation is a view:
+its rows go straight into the raw table, as fast as DuckDB copies them.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from segmentation_pipeline.errors import SourceError
+from segmentation_pipeline.ingestion.typing_sql import (
+    TypedValue,
+    is_numeric,
+    null_words,
+    trimmed_sql,
+    typed_native,
+    typed_text,
+    without_null_values_sql,
+    without_null_words_sql,
+)
+from segmentation_pipeline.specification.sources import KeyExpression, RowNumberKey, SourceSpec
+from segmentation_pipeline.warehouse import Connection, DatabaseError, literal, quote
+
+ROW_FAILURE = "row failure"
+"""Column: why the row is left out, NULL for a good one. (No declared name holds a blank.)"""
+VALUE_FAILURES = "value failures"
+"""Column: numbers of `ValueFailure`s of the row, NULL where everything could be read."""
+ROW_NUMBER = "row number"
+"""Column of a Parquet file's relation: 0 for its first row."""
+
+NO_KEY = "no customer id"
+STRANGE_KEY = "a control or invisible character in the customer id"
+BAR_IN_KEY = "a bar within a part of the customer id"
+NO_TIME = "no time"
+UNREAD_TIME = "a time that is not as declared"
+
+_STRANGE_CHARACTERS = r"[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]"
+_NOT_PLAIN_ASCII = "[^ -~]"
+
+
+@dataclass(frozen=True)
+class FileColumn:
+    """A column of a file: how SQL names it there, and its DuckDB type."""
+
+    sql: str
+    type: str = "VARCHAR"
+
+
+@dataclass(frozen=True)
+class ValueFailure:
+    """A kind of unreadable value: in which column, and why."""
+
+    column: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class TypedRows:
+    """The SELECT of a file's typed rows, and what the numbers in VALUE_FAILURES mean."""
+
+    sql: str
+    failures: tuple[ValueFailure, ...]
+
+
+def typed_rows_sql(
+    source: SourceSpec,
+    columns: Mapping[str, FileColumn],
+    origin: str,
+    row_number: str | None = None,
+) -> TypedRows:
+    """Write the SELECT that types a file's rows.
+
+    Its columns are ROW_NUMBER (if `row_number` says how to get it), `customer_id` (not for a
+    row-number key), the declared columns, ROW_FAILURE and VALUE_FAILURES. Each level computes what
+    the next one uses more than once; DuckDB drops what nobody asks for.
+    """
+    values = {name: _typed_value(source, name, column) for name, column in columns.items()}
+    numbered = [f"{row_number} AS {quote(ROW_NUMBER)}"] if row_number else []
+    is_keyed = not isinstance(source.key, RowNumberKey)
+    key = [f"{_key_sql(source, columns)} AS customer_id"] if is_keyed else []
+    failures = [
+        (ValueFailure(name, reason), condition.format(value=_value(name)))
+        for name, value in values.items()
+        if name != source.time
+        for reason, condition in value.failures
+    ]
+    level_1 = [*numbered, *(_file_column_sql(source, *item) for item in columns.items())]
+    level_2 = ["*", *(_text_column_sql(source, name) for name in columns)]
+    level_3 = ["*", *key, *(f"{value.sql} AS {_value(name)}" for name, value in values.items())]
+    level_4 = [
+        "*",
+        f"{_row_failure_sql(source, columns)} AS {quote(ROW_FAILURE)}",
+        f"{_value_failures_sql([condition for _, condition in failures])}"
+        f" AS {quote(VALUE_FAILURES)}",
+    ]
+    result = [
+        *([quote(ROW_NUMBER)] if row_number else []),
+        *(["customer_id"] if is_keyed else []),
+        *(f"{_value(name)} AS {quote(name)}" for name in columns),
+        quote(ROW_FAILURE),
+        quote(VALUE_FAILURES),
+    ]
+    sql = origin
+    for level in (level_1, level_2, level_3, level_4):
+        sql = f"(SELECT {', '.join(level)} FROM {sql})"
+    return TypedRows(f"SELECT {', '.join(result)} FROM {sql}", tuple(one for one, _ in failures))
+
+
+@contextmanager
+def explained(file_name: str) -> Iterator[None]:
+    """Turn DuckDB's refusal of a file into a SourceError without its text, which may quote values.
+
+    Lack of memory or disk is no fault of the file, and stays what it is.
+    """
+    try:
+        yield
+    except DatabaseError as error:
+        kind = type(error).__name__
+        if kind in ("OutOfMemoryException", "IOException"):
+            raise
+        raise SourceError(
+            f"{file_name}: DuckDB cannot read it ({kind}); is it complete, and of the declared "
+            "`format`?"
+        ) from None
+
+
+def create_table(connection: Connection, name: str, select: str) -> None:
+    """Make a temporary table of a SELECT."""
+    connection.execute(f"CREATE TEMP TABLE {quote(name)} AS {select}")
+
+
+def _typed_value(source: SourceSpec, name: str, column: FileColumn) -> TypedValue:
+    declared = source.columns[name]
+    native = typed_native(declared, _native(name), column.type)
+    return native or typed_text(declared, quote(name))
+
+
+def _file_column_sql(source: SourceSpec, name: str, column: FileColumn) -> str:
+    text = column.sql if column.type == "VARCHAR" else f"CAST({column.sql} AS VARCHAR)"
+    trimmed = f"{trimmed_sql(text)} AS {_trimmed(name)}"
+    words = null_words(source, source.columns[name])
+    native = without_null_values_sql(column.sql, column.type, words)
+    return f"{trimmed}, {native} AS {_native(name)}"
+
+
+def _text_column_sql(source: SourceSpec, name: str) -> str:
+    words = null_words(source, source.columns[name])
+    return f"{without_null_words_sql(_trimmed(name), words)} AS {quote(name)}"
+
+
+def _key_sql(source: SourceSpec, columns: Mapping[str, FileColumn]) -> str:
+    """Write the customer's id: text as it is, trimmed, in normal form C; never a number's value."""
+    match source.key:
+        case str() as name if is_numeric(columns[name].type):
+            return quote(name)
+        case str() as name:
+            return f"nullif(nfc_normalize({quote(name)}), '')"
+        case KeyExpression(expression=expression):
+            # TRY: a row that the expression cannot bear has no id; it does not stop the night.
+            text = f"TRY(CAST(({expression}\n) AS VARCHAR))"
+            return f"nullif(nfc_normalize({trimmed_sql(text)}), '')"
+        case list() as names:
+            return f"nfc_normalize({_joined_sql([quote(name) for name in names])})"
+        case RowNumberKey():
+            raise ValueError("a row number is no expression over the row")
+
+
+def _joined_sql(parts: Sequence[str]) -> str:
+    """Join with bars; NULL where a part is missing."""
+    return " || '|' || ".join(f"nullif({part}, '')" for part in parts)
+
+
+def _row_failure_sql(source: SourceSpec, columns: Mapping[str, FileColumn]) -> str:
+    cases: list[tuple[str, str]] = []
+    if not isinstance(source.key, RowNumberKey):
+        cases.append(("customer_id IS NULL", NO_KEY))
+        is_number = isinstance(source.key, str) and is_numeric(columns[source.key].type)
+        if not is_number:
+            # Plain ASCII is told apart 4 times faster than Unicode's classes are.
+            strange = (
+                f"CASE WHEN regexp_matches(customer_id, {literal(_NOT_PLAIN_ASCII)})"
+                f" THEN regexp_matches(customer_id, {literal(_STRANGE_CHARACTERS)}) ELSE false END"
+            )
+            cases.append((strange, STRANGE_KEY))
+    if isinstance(source.key, list) and len(source.key) > 1:
+        barred = " OR ".join(f"contains({quote(name)}, '|')" for name in source.key)
+        cases.append((barred, BAR_IN_KEY))
+    if source.time is not None:
+        is_text = columns[source.time].type == "VARCHAR"
+        given = quote(source.time) if is_text else _native(source.time)
+        cases.append((f"{_value(source.time)} IS NULL AND {given} IS NULL", NO_TIME))
+        cases.append((f"{_value(source.time)} IS NULL", UNREAD_TIME))
+    if not cases:
+        return "CAST(NULL AS VARCHAR)"
+    whens = " ".join(f"WHEN {condition} THEN {literal(reason)}" for condition, reason in cases)
+    return f"CASE {whens} END"
+
+
+def _value_failures_sql(conditions: Sequence[str]) -> str:
+    """List the failures of a row; the list is made only for rows that have one."""
+    if not conditions:
+        return "CAST(NULL AS USMALLINT[])"
+    any_failure = " OR ".join(f"({condition})" for condition in conditions)
+    numbered = ", ".join(
+        f"CASE WHEN {condition} THEN CAST({number} AS USMALLINT) END"
+        for number, condition in enumerate(conditions)
+    )
+    return f"CASE WHEN {any_failure} THEN [{numbered}] END"
+
+
+def _trimmed(name: str) -> str:
+    return quote(f"trimmed {name}")
+
+
+def _native(name: str) -> str:
+    return quote(f"native {name}")
+
+
+def _value(name: str) -> str:
+    return quote(f"value {name}")

@@ -1,0 +1,245 @@
+"""A source's night: new and changed files go into its raw table, in one transaction."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import pyarrow as pa
+
+from segmentation_pipeline.errors import SourceError
+from segmentation_pipeline.ingestion.files import digest_file, source_files
+from segmentation_pipeline.ingestion.incoming import (
+    ROW_FAILURE,
+    VALUE_FAILURES,
+    explained,
+)
+from segmentation_pipeline.ingestion.loads import (
+    REJECTED_ROWS,
+    SOURCE_LOADS,
+    PlannedLoad,
+    align_raw_table,
+    current_loads,
+    forget_loads,
+    make_audit_tables,
+    plan_loads,
+    raw_table,
+    reading_digest,
+)
+from segmentation_pipeline.ingestion.reading import Incoming, read_file
+from segmentation_pipeline.specification.sources import RowNumberKey, SourceSpec
+from segmentation_pipeline.warehouse import (
+    Build,
+    Connection,
+    literal,
+    quote,
+    record_build,
+    transaction,
+)
+
+_NAMED_LINES = 5
+
+
+@dataclass(frozen=True)
+class LoadSummary:
+    """What a night did with a source.
+
+    `rows`, `rejected_rows` and `rejected_values` are of all loads in the raw table;
+    `ignored_columns` are the undeclared ones of the files loaded now.
+    """
+
+    files_loaded: int
+    files_skipped: int
+    rows: int
+    rejected_rows: int
+    rejected_values: int
+    ignored_columns: tuple[str, ...]
+
+
+def load_source(
+    connection: Connection, home_path: Path, name: str, source: SourceSpec, build: Build
+) -> LoadSummary:
+    """Bring `raw.raw_<name>` up to date with the source's files, and record it for this night.
+
+    Files whose digest and declaration are unchanged are skipped. All others are loaded in one
+    transaction: a file that cannot be loaded as declared leaves everything as it was.
+
+    Raises:
+        SourceError: there is no file, or one is empty, damaged, not as declared, or has more
+            unreadable rows than `maximum_rejected_share`.
+
+    """
+    files = [digest_file(home_path, path) for path in source_files(home_path, name, source)]
+    ignored: dict[str, None] = {}
+    with _rows_in_file_order(connection), transaction(connection):
+        make_audit_tables(connection)
+        current = current_loads(connection, name)
+        plan = plan_loads(name, source, files, current, build.as_of)
+        forget_loads(connection, name, plan.outdated, current)
+        align_raw_table(connection, name, source)
+        for planned in plan.to_load:
+            ignored |= dict.fromkeys(_load_file(connection, name, source, planned, build))
+        record_build(connection, raw_table(name), build)
+        summary = _summarise(connection, name)
+    return LoadSummary(len(plan.to_load), plan.skipped, *summary, tuple(ignored))
+
+
+def _load_file(
+    connection: Connection, name: str, source: SourceSpec, planned: PlannedLoad, build: Build
+) -> tuple[str, ...]:
+    """Load one file; returns the columns it has and nobody declared."""
+    started = perf_counter()
+    file = planned.file
+    load_id = _next_load_id(connection)
+    with explained(file.name), read_file(connection, file, source, str(load_id)) as incoming:
+        rows = _insert_rows(connection, name, source, incoming, load_id)
+        if rows == 0:
+            raise SourceError(f"{file.name}: not one of its rows can be read as declared")
+        audit = (load_id, name, file.name)
+        rejected_rows = _note_rejected_rows(connection, source, incoming, rows, audit)
+        rejected_values = _note_rejected_values(connection, incoming, audit)
+    file.require_unchanged()
+    connection.execute(
+        f"INSERT INTO {SOURCE_LOADS.sql} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            load_id,
+            name,
+            source.kind,
+            file.name,
+            file.digest,
+            reading_digest(source),
+            file.bytes,
+            rows,
+            rejected_rows,
+            rejected_values,
+            perf_counter() - started,
+            build.as_of,
+            build.run_id,
+            planned.snapshot_date,
+        ],
+    )
+    return incoming.ignored
+
+
+def _insert_rows(
+    connection: Connection, name: str, source: SourceSpec, incoming: Incoming, load_id: int
+) -> int:
+    is_row_number = isinstance(source.key, RowNumberKey)
+    key = f"CAST({incoming.source_row} AS VARCHAR)" if is_row_number else "customer_id"
+    columns = ", ".join(quote(column) for column in source.columns)
+    return _count_inserted(
+        connection,
+        f"INSERT INTO {raw_table(name).sql}"
+        f" SELECT {load_id}, {incoming.source_row}, {key}, {columns}"
+        f" FROM {incoming.relation} WHERE {quote(ROW_FAILURE)} IS NULL",
+    )
+
+
+def _note_rejected_rows(
+    connection: Connection,
+    source: SourceSpec,
+    incoming: Incoming,
+    rows: int,
+    audit: tuple[int, str, str],
+) -> int:
+    """Note rows that were left out; stop above the declared share, naming the first lines."""
+    rejected = sum(bad.rows for bad in incoming.unreadable) + incoming.rows - rows
+    if not rejected:
+        return 0
+    if incoming.unreadable:
+        _insert_unreadable(connection, incoming, audit)
+    connection.execute(
+        f"INSERT INTO {REJECTED_ROWS.sql} SELECT {_values(audit)}, {incoming.line}, NULL,"
+        f" {quote(ROW_FAILURE)} FROM {incoming.relation} WHERE {quote(ROW_FAILURE)} IS NOT NULL"
+    )
+    share = rejected / (rows + rejected)
+    if share > source.maximum_rejected_share:
+        raise SourceError(
+            f"{audit[2]}: {rejected} of {rows + rejected} rows cannot be read ({share:.2%}, and "
+            f"`maximum_rejected_share` is {source.maximum_rejected_share:.2%}): "
+            f"{_first_lines(connection, audit[0])}"
+        )
+    return rejected
+
+
+def _insert_unreadable(
+    connection: Connection, incoming: Incoming, audit: tuple[int, str, str]
+) -> None:
+    noted = pa.table(
+        {
+            "line": pa.array([bad.line for bad in incoming.unreadable], pa.int64()),
+            "reason": pa.array([bad.reason for bad in incoming.unreadable], pa.string()),
+        }
+    )
+    connection.register("unreadable_lines", noted)
+    try:
+        connection.execute(
+            f"INSERT INTO {REJECTED_ROWS.sql}"
+            f" SELECT {_values(audit)}, line, NULL, reason FROM unreadable_lines"
+        )
+    finally:
+        connection.unregister("unreadable_lines")
+
+
+def _note_rejected_values(
+    connection: Connection, incoming: Incoming, audit: tuple[int, str, str]
+) -> int:
+    if not incoming.failures:
+        return 0
+    columns = ", ".join(literal(failure.column) for failure in incoming.failures)
+    reasons = ", ".join(literal(failure.reason) for failure in incoming.failures)
+    return _count_inserted(
+        connection,
+        f"INSERT INTO {REJECTED_ROWS.sql}"
+        f" SELECT {_values(audit)}, line, [{columns}][failure + 1], [{reasons}][failure + 1]"
+        f" FROM (SELECT {incoming.line} AS line, unnest({quote(VALUE_FAILURES)}) AS failure"
+        f" FROM {incoming.relation}"
+        f" WHERE {quote(VALUE_FAILURES)} IS NOT NULL AND {quote(ROW_FAILURE)} IS NULL)"
+        " WHERE failure IS NOT NULL",
+    )
+
+
+def _first_lines(connection: Connection, load_id: int) -> str:
+    found = connection.execute(
+        f"SELECT line, reason FROM {REJECTED_ROWS.sql} WHERE load_id = ?"
+        f" ORDER BY line LIMIT {_NAMED_LINES}",
+        [load_id],
+    ).fetchall()
+    return "; ".join(f"line {line}: {reason}" for line, reason in found)
+
+
+def _values(audit: Sequence[int | str]) -> str:
+    return ", ".join(literal(value) for value in audit)
+
+
+def _next_load_id(connection: Connection) -> int:
+    newest = connection.execute(f"SELECT coalesce(max(load_id), 0) FROM {SOURCE_LOADS.sql}")
+    return int(newest.fetchall()[0][0]) + 1
+
+
+def _count_inserted(connection: Connection, insert: str) -> int:
+    return int(connection.execute(insert).fetchall()[0][0])
+
+
+def _summarise(connection: Connection, name: str) -> tuple[int, int, int]:
+    ids = ", ".join(literal(load.load_id) for load in current_loads(connection, name))
+    rows, rejected_rows, rejected_values = connection.execute(
+        "SELECT sum(rows), sum(rejected_rows), sum(rejected_values)"
+        f" FROM {SOURCE_LOADS.sql} WHERE load_id IN ({ids})"
+    ).fetchall()[0]
+    return int(rows), int(rejected_rows), int(rejected_values)
+
+
+@contextmanager
+def _rows_in_file_order(connection: Connection) -> Iterator[None]:
+    """Let a table made of a file keep its order, so that a row's position is its number.
+
+    Set outside of the transaction: one that failed takes no statement but ROLLBACK.
+    """
+    before = connection.execute("SELECT current_setting('preserve_insertion_order')").fetchall()
+    connection.execute("SET preserve_insertion_order = true")
+    try:
+        yield
+    finally:
+        connection.execute(f"SET preserve_insertion_order = {literal(bool(before[0][0]))}")

@@ -1,0 +1,293 @@
+"""What was loaded: the audit of every load, which loads a raw table holds, what a night must load.
+
+A raw table holds the rows of its current loads only; `core.source_loads` keeps a row for every load
+there ever was, replaced ones too.
+"""
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from segmentation_pipeline.errors import SourceError
+from segmentation_pipeline.ingestion.files import SourceFile, file_date
+from segmentation_pipeline.ingestion.typing_sql import SQL_TYPES
+from segmentation_pipeline.specification.sources import SourceSpec
+from segmentation_pipeline.warehouse import (
+    Connection,
+    Table,
+    column_types,
+    drop_relation,
+    literal,
+    quote,
+)
+
+SOURCE_LOADS = Table("core", "source_loads")
+REJECTED_ROWS = Table("core", "rejected_rows")
+
+_AUDIT_SQL = f"""
+CREATE TABLE IF NOT EXISTS {SOURCE_LOADS.sql} (
+    load_id BIGINT PRIMARY KEY,
+    source VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL,
+    file VARCHAR NOT NULL,
+    digest VARCHAR NOT NULL,
+    specification_digest VARCHAR NOT NULL,
+    bytes BIGINT NOT NULL,
+    rows BIGINT NOT NULL,
+    rejected_rows BIGINT NOT NULL,
+    rejected_values BIGINT NOT NULL,
+    seconds DOUBLE NOT NULL,
+    as_of DATE NOT NULL,
+    run_id VARCHAR NOT NULL,
+    snapshot_date DATE
+);
+CREATE TABLE IF NOT EXISTS {REJECTED_ROWS.sql} (
+    load_id BIGINT NOT NULL,
+    source VARCHAR NOT NULL,
+    file VARCHAR NOT NULL,
+    line BIGINT NOT NULL,
+    column_name VARCHAR,
+    reason VARCHAR NOT NULL
+);
+"""
+
+
+@dataclass(frozen=True)
+class Load:
+    """A load whose rows are in the raw table."""
+
+    load_id: int
+    file: str
+    digest: str
+    specification_digest: str
+    snapshot_date: dt.date | None
+
+
+@dataclass(frozen=True)
+class PlannedLoad:
+    """A file to load, and the date of the snapshot it is (CRM only)."""
+
+    file: SourceFile
+    snapshot_date: dt.date | None = None
+
+
+@dataclass(frozen=True)
+class LoadPlan:
+    """What a night does with a source's files, and which loads' rows leave the raw table."""
+
+    to_load: tuple[PlannedLoad, ...]
+    skipped: int
+    outdated: tuple[int, ...]
+
+
+def raw_table(source: str) -> Table:
+    """Name the raw table of a source."""
+    return Table("raw", f"raw_{source}")
+
+
+def snapshot_in_force(
+    connection: Connection,
+    name: str,
+    source: SourceSpec,
+    as_of: dt.date,
+    *,
+    approximate: bool = False,
+) -> int:
+    """Find the load whose rows are a CRM source's snapshot on a date.
+
+    It is the newest one not after the date; of two of the same date, the one loaded last. Raises
+    SourceError where there is none, unless `approximate` (or the source's `approximate_dates`) lets
+    the oldest one stand in.
+    """
+    loads = sorted(_snapshots(current_loads(connection, name)))
+    in_force = [load_id for date, load_id in loads if date <= as_of]
+    if in_force:
+        return in_force[-1]
+    if not loads:
+        raise SourceError(f"source {name}: nothing has been loaded; materialise raw_{name} first")
+    oldest = loads[0][0]
+    if not (approximate or source.approximate_dates):
+        raise SourceError(
+            f"source {name}: no snapshot covers {as_of}, the oldest is of {oldest}; run a later "
+            "date, or allow the oldest one (`approximate_dates: true`, or --approximate)"
+        )
+    return next(load_id for date, load_id in reversed(loads) if date == oldest)
+
+
+def reading_digest(source: SourceSpec) -> str:
+    """Digest what in a source's declaration decides how its files are read.
+
+    Descriptions, expectations and ranges don't: they change nothing in the raw table.
+    """
+    declared = source.model_dump(
+        mode="json",
+        include={
+            "kind": True,
+            "format": True,
+            "delimiter": True,
+            "encoding": True,
+            "null_words": True,
+            "key": True,
+            "time": True,
+            "snapshot_date": True,
+            "maximum_rejected_share": True,
+            "columns": {"__all__": {"type", "header", "formats", "null_words"}},
+        },
+    )
+    return hashlib.sha256(json.dumps(declared).encode()).hexdigest()
+
+
+def make_audit_tables(connection: Connection) -> None:
+    """Make the tables of loads and of rejected rows, where they are not there yet."""
+    connection.execute(_AUDIT_SQL)
+
+
+def current_loads(connection: Connection, name: str) -> list[Load]:
+    """List the loads whose rows are in a source's raw table, by load_id."""
+    if not _exists(connection, raw_table(name)) or not _exists(connection, SOURCE_LOADS):
+        return []
+    found = connection.execute(
+        "SELECT load_id, file, digest, specification_digest, snapshot_date"
+        f" FROM {SOURCE_LOADS.sql} WHERE source = ?"
+        f" AND load_id IN (SELECT DISTINCT load_id FROM {raw_table(name).sql}) ORDER BY load_id",
+        [name],
+    ).fetchall()
+    return [Load(*row) for row in found]
+
+
+def plan_loads(
+    name: str,
+    source: SourceSpec,
+    files: Sequence[SourceFile],
+    current: Sequence[Load],
+    as_of: dt.date,
+) -> LoadPlan:
+    """Decide which files to load, which to skip, and which loads they replace.
+
+    A file that was loaded as it is, under the same declaration, is skipped; a changed one replaces
+    its own rows. Of streams and surveys the raw table is what the files are tonight: the rows of a
+    file that is gone go too, or a renamed file would count twice. Snapshots of CRM tables stay.
+    """
+    if source.kind == "crm" and source.snapshot_date is None:
+        return _plan_undated_snapshot(name, source, files, current, as_of)
+    specification_digest = reading_digest(source)
+    known = {load.file: load for load in current}
+    to_load: list[PlannedLoad] = []
+    outdated = set() if source.kind == "crm" else {load.load_id for load in current}
+    for file in files:
+        date = file_date(source.snapshot_date.file_name, file.path) if source.snapshot_date else None
+        load = known.get(file.name)
+        if load is None:
+            to_load.append(PlannedLoad(file, date))
+        elif (load.digest, load.specification_digest) == (file.digest, specification_digest):
+            outdated.discard(load.load_id)
+        else:
+            to_load.append(PlannedLoad(file, date))
+            outdated.add(load.load_id)
+    if source.kind != "crm":
+        _refuse_copies(name, files)
+    return LoadPlan(tuple(to_load), len(files) - len(to_load), tuple(sorted(outdated)))
+
+
+def _plan_undated_snapshot(
+    name: str,
+    source: SourceSpec,
+    files: Sequence[SourceFile],
+    current: Sequence[Load],
+    as_of: dt.date,
+) -> LoadPlan:
+    """Decide whether a CRM file is a new snapshot, dated by the night that finds it changed.
+
+    A date run again must not claim that today's file was valid then: the file counts as known when
+    it is the snapshot in force on that date, or the newest one.
+    """
+    if len(files) > 1:
+        raise SourceError(
+            f"source {name}: `{source.path}` matches {len(files)} files, and a CRM table without "
+            "`snapshot_date` is one file; name one, or declare where the date stands"
+        )
+    (file,) = files
+    dated = sorted(_snapshots(current))
+    loads = {load.load_id: load for load in current}
+    in_force = [load_id for date, load_id in dated if date <= as_of]
+    newest = [load_id for _, load_id in dated]
+    candidates = [loads[load_id] for load_id in (*in_force[-1:], *newest[-1:])]
+    known = next((load for load in candidates if load.digest == file.digest), None)
+    if known is None:
+        return LoadPlan((PlannedLoad(file, as_of),), 0, ())
+    if known.specification_digest == reading_digest(source):
+        return LoadPlan((), 1, ())
+    return LoadPlan((PlannedLoad(file, known.snapshot_date),), 0, (known.load_id,))
+
+
+def align_raw_table(connection: Connection, name: str, source: SourceSpec) -> None:
+    """Make a source's raw table as declared; rows that cannot be read again keep what still fits.
+
+    Older snapshots whose files are gone have NULL in a column that was declared since, and values
+    cast to a type that was declared since.
+    """
+    table = raw_table(name)
+    wanted = {
+        "load_id": "BIGINT",
+        "source_row": "BIGINT",
+        "customer_id": "VARCHAR",
+        **{column: SQL_TYPES[declared.type] for column, declared in source.columns.items()},
+    }
+    typed = ", ".join(f"{quote(column)} {kind}" for column, kind in wanted.items())
+    if not _exists(connection, table):
+        connection.execute(f"CREATE TABLE {table.sql} ({typed})")
+        return
+    present = column_types(connection, table)
+    if list(present.items()) == list(wanted.items()):
+        return
+    kept = ", ".join(
+        f"TRY_CAST({f'CAST({quote(column)} AS VARCHAR)' if column in present else 'NULL'} AS {kind})"
+        f" AS {quote(column)}"
+        for column, kind in wanted.items()
+    )
+    former = Table(table.schema, f"{table.name} as declared before")
+    connection.execute(f"ALTER TABLE {table.sql} RENAME TO {quote(former.name)}")
+    connection.execute(f"CREATE TABLE {table.sql} AS SELECT {kept} FROM {former.sql}")
+    drop_relation(connection, former)
+
+
+def forget_loads(
+    connection: Connection, name: str, outdated: Sequence[int], current: Sequence[Load]
+) -> None:
+    """Remove the rows of outdated loads, and what was noted of their unreadable ones."""
+    if not outdated:
+        return
+    ids = ", ".join(literal(load_id) for load_id in outdated)
+    connection.execute(f"DELETE FROM {REJECTED_ROWS.sql} WHERE load_id IN ({ids})")
+    if len(outdated) == len(current):
+        drop_relation(connection, raw_table(name))
+    else:
+        connection.execute(f"DELETE FROM {raw_table(name).sql} WHERE load_id IN ({ids})")
+
+
+def _snapshots(loads: Sequence[Load]) -> list[tuple[dt.date, int]]:
+    return [(load.snapshot_date, load.load_id) for load in loads if load.snapshot_date is not None]
+
+
+def _refuse_copies(name: str, files: Sequence[SourceFile]) -> None:
+    """Refuse the same content under two names: its events would count twice."""
+    seen: dict[str, str] = {}
+    for file in files:
+        other = seen.setdefault(file.digest, file.name)
+        if other != file.name:
+            raise SourceError(
+                f"source {name}: {file.name} is a copy of {other}; remove one of them, or its rows "
+                "would count twice"
+            )
+
+
+def _exists(connection: Connection, table: Table) -> bool:
+    return bool(
+        connection.execute(
+            "SELECT 1 FROM information_schema.tables WHERE table_catalog = current_database()"
+            " AND table_schema = ? AND table_name = ?",
+            [table.schema, table.name],
+        ).fetchall()
+    )

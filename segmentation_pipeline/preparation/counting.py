@@ -1,0 +1,130 @@
+"""How many rows and values of one source each step applies to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+from segmentation_pipeline.preparation.report import ReportLine, RowStep, Step
+from segmentation_pipeline.preparation.rows import (
+    LEFT_OUT_ROWS,
+    SourceRows,
+    counting_rows_sql,
+    loaded_rows_sql,
+    row_checks,
+)
+from segmentation_pipeline.preparation.values import value_checks
+from segmentation_pipeline.warehouse import Connection, Table
+
+REJECTED_ROWS = Table("core", "rejected_rows")
+
+_REPEATS: dict[RowStep, str] = {
+    "exact_duplicate": "repeats another row in every column: left out",
+    "superseded_row": "another row of the customer is the one to keep by its date: left out",
+    "duplicate_customer": "another row of the customer of the same date is fuller: left out",
+}
+
+
+@dataclass(frozen=True)
+class SourceCounts:
+    """What was counted of a source: how many rows were loaded, how many count, and the lines."""
+
+    source: str
+    loaded_rows: int
+    counting_rows: int
+    lines: list[ReportLine]
+
+
+def count_source(connection: Connection, rows: SourceRows) -> SourceCounts:
+    """Count what happens to the rows and values of a source, before it meets the others."""
+    checks = row_checks(rows)
+    loaded, left_out = count_first_met(
+        connection, f"({loaded_rows_sql(rows)})", [check.condition for check in checks]
+    )
+    repeats = dict(
+        connection.execute(
+            f"SELECT step, count(*) FROM {LEFT_OUT_ROWS.sql} WHERE source = ? GROUP BY step",
+            [rows.name],
+        ).fetchall()
+    )
+
+    def line(step: Step, description: str, count: int) -> ReportLine:
+        return ReportLine(rows.name, None, step, description, count, loaded)
+
+    lines = [line("loaded", "rows that were loaded", loaded)]
+    lines += [
+        line(check.step, check.description, count)
+        for check, count in zip(checks, left_out, strict=True)
+    ]
+    is_attributes = rows.source.is_attributes
+    lines += [
+        line(step, description, repeats.get(step, 0))
+        for step, description in _REPEATS.items()
+        if is_attributes or step == "exact_duplicate"
+    ]
+    counting = loaded - sum(each.rows for each in lines if each.step in get_args(RowStep))
+    lines += _unreadable_lines(connection, rows, loaded)
+    return SourceCounts(
+        rows.name, loaded, counting, [*lines, *_value_lines(connection, rows, counting)]
+    )
+
+
+def count_first_met(
+    connection: Connection, relation: str, conditions: Sequence[str]
+) -> tuple[int, list[int]]:
+    """Count the rows of a relation, and for each condition those for which it is the first true."""
+    whens = " ".join(f"WHEN {condition} THEN {n}" for n, condition in enumerate(conditions))
+    first = f"CASE {whens} END" if whens else "NULL"
+    found = dict(
+        connection.execute(
+            f"SELECT first_met, count(*) FROM (SELECT {first} AS first_met FROM {relation})"
+            " GROUP BY first_met"
+        ).fetchall()
+    )
+    return sum(found.values()), [found.get(n, 0) for n in range(len(conditions))]
+
+
+def _unreadable_lines(connection: Connection, rows: SourceRows, loaded: int) -> list[ReportLine]:
+    """Count what could not be read in the files whose rows were loaded."""
+    found = dict(
+        connection.execute(
+            f"SELECT column_name, count(*) FROM {REJECTED_ROWS.sql}"
+            f" WHERE source = ? AND load_id IN (SELECT load_id FROM ({loaded_rows_sql(rows)}))"
+            " GROUP BY column_name",
+            [rows.name],
+        ).fetchall()
+    )
+    whole = found.get(None, 0)
+    lines = [
+        ReportLine(
+            rows.name, None, "unreadable", "could not be read: not loaded", whole, loaded + whole
+        )
+    ]
+    lines += [
+        ReportLine(
+            rows.name,
+            name,
+            "unreadable",
+            f"could not be read as {column.type}: made missing",
+            found.get(name, 0),
+            loaded,
+        )
+        for name, column in rows.source.columns.items()
+        if name in found or column.type not in ("text", "category")
+    ]
+    return lines
+
+
+def _value_lines(connection: Connection, rows: SourceRows, counting: int) -> list[ReportLine]:
+    checks = [
+        (name, check)
+        for name, column in rows.value_columns.items()
+        for check in value_checks(name, column, rows.as_of)
+    ]
+    if not checks:
+        return []
+    counts = ", ".join(f"count(*) FILTER (WHERE {check.condition})" for _, check in checks)
+    found = connection.execute(f"SELECT {counts} FROM ({counting_rows_sql(rows)})").fetchall()[0]
+    return [
+        ReportLine(rows.name, name, check.step, check.description, count, counting)
+        for (name, check), count in zip(checks, found, strict=True)
+    ]

@@ -1,0 +1,59 @@
+"""How much may be left out before the night stops: shares and counts of the specification."""
+
+from collections.abc import Sequence
+
+from segmentation_pipeline.errors import PreparationError
+from segmentation_pipeline.preparation.report import ReportLine
+from segmentation_pipeline.specification.customers import CustomersSpec
+
+
+def check_orphans(spec: CustomersSpec, lines: Sequence[ReportLine]) -> None:
+    """Raise PreparationError where more rows than allowed have no customer."""
+    for line in lines:
+        if line.step != "orphan":
+            continue
+        allowed = spec.sources[line.source].maximum_orphan_share
+        if line.share > allowed:
+            raise PreparationError(
+                f"source `{line.source}`: {line.rows:,} of {line.looked_at:,} rows "
+                f"({line.share:.2%}) are of no customer of `{spec.customers.base}`, and "
+                f"`maximum_orphan_share` is {allowed:.2%}; see whether both write the key alike, "
+                "and whether one of them is cut short"
+            )
+
+
+def check_customers(spec: CustomersSpec, lines: Sequence[ReportLine]) -> None:
+    """Raise PreparationError where too many customers were left out, or too few are kept.
+
+    `lines` are those of the joined table.
+    """
+    _check_excluded(spec, [line for line in lines if line.step == "excluded"])
+    _check_quarantined(spec, [line for line in lines if line.step == "quarantined_row"])
+    (kept,) = (line.rows for line in lines if line.step == "kept")
+    if kept < spec.customers.minimum_customers:
+        raise PreparationError(
+            f"too few customers: {kept:,}, and `minimum_customers` is "
+            f"{spec.customers.minimum_customers:,}; see in the loads whether `"
+            f"{spec.customers.base}` is complete"
+        )
+
+
+def _check_excluded(spec: CustomersSpec, lines: Sequence[ReportLine]) -> None:
+    share = sum(line.share for line in lines)
+    if share > spec.customers.maximum_excluded_share:
+        counts = ", ".join(f"{line.rows:,} without `{line.column_name}`" for line in lines)
+        raise PreparationError(
+            f"{share:.2%} of the customers lack a value that `impute` requires ({counts}), and "
+            f"`maximum_excluded_share` is {spec.customers.maximum_excluded_share:.2%}"
+        )
+
+
+def _check_quarantined(spec: CustomersSpec, lines: Sequence[ReportLine]) -> None:
+    """Check here, since a check of `customers` never sees who was left out of it."""
+    quarantining = [one for one in spec.customers.expectations if one.quarantine == "row"]
+    for expectation, line in zip(quarantining, lines, strict=True):
+        if expectation.severity == "error" and line.share > expectation.maximum_share:
+            raise PreparationError(
+                f"{line.rows:,} of {line.looked_at:,} customers ({line.share:.2%}) break "
+                f"`{expectation.name}`, and its `maximum_share` is {expectation.maximum_share:.2%}"
+            )

@@ -1,0 +1,26 @@
+"""What readers get: published versions, built and audited apart, put in force by one rename.
+
+`publishing` is the protocol, `verification` looks at what is in force. What goes into the tables
+was made by the rooms before; what a table means is its contract.
+"""
+
+from segmentation_pipeline.publication.gate import validation_faults
+from segmentation_pipeline.publication.manifest import Manifest
+from segmentation_pipeline.publication.plan import ReadySegmentation
+from segmentation_pipeline.publication.publishing import Publication, publish
+from segmentation_pipeline.publication.tables import work_tables
+from segmentation_pipeline.publication.verification import read_published, verify
+from segmentation_pipeline.publication.versions import current_version, rollback
+
+__all__ = [
+    "Manifest",
+    "Publication",
+    "ReadySegmentation",
+    "current_version",
+    "publish",
+    "read_published",
+    "rollback",
+    "validation_faults",
+    "verify",
+    "work_tables",
+]

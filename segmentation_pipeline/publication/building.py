@@ -1,0 +1,113 @@
+"""Writes a version into its staging folder: one DuckDB file, its Parquet twins, a manifest."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from segmentation_pipeline.contracts import CONTRACTS, Contract, contracts_digest
+from segmentation_pipeline.publication.manifest import (
+    DATABASE,
+    PARQUET,
+    Manifest,
+    describe_files,
+    write_manifest,
+)
+from segmentation_pipeline.publication.plan import BEFORE, Plan
+from segmentation_pipeline.publication.tables import published_table_sql
+from segmentation_pipeline.specification.home import Home
+from segmentation_pipeline.warehouse import (
+    Connection,
+    Table,
+    count_rows,
+    literal,
+    quote,
+    transaction,
+)
+
+OnStep = Callable[[str], None]
+"""Told in words what comes next, before it is done: for progress, and for tests that kill."""
+
+_NEXT = "version-next"
+# The oldest format that duckdb 2.0 writes: what it writes by default, 1.4 and older cannot open.
+_STORAGE_VERSION = "v1.2.0"
+_ROW_GROUP_ROWS = 122_880
+
+
+@contextmanager
+def attached_version(connection: Connection, folder: Path) -> Iterator[None]:
+    """Attach a version's file read-only as `BEFORE`, for the length of a `with` block."""
+    with _attached(connection, folder / DATABASE, BEFORE, "READ_ONLY"):
+        yield
+
+
+def build_version(
+    connection: Connection, home: Home, plan: Plan, staged: Path, on_step: OnStep
+) -> Manifest:
+    """Write all tables of a version, and its manifest, into the folder `staged`.
+
+    The version before must be attached. Nothing is held in Python: rows go from the warehouse to
+    both forms within DuckDB, which spills what it sorts.
+    """
+    file = staged / DATABASE
+    with _attached(connection, file, _NEXT, f"STORAGE_VERSION {literal(_STORAGE_VERSION)}"):
+        with transaction(connection):
+            for contract in CONTRACTS.values():
+                on_step(f"write {contract.name}")
+                _write_table(connection, home, plan, contract)
+        rows = {name: count_rows(connection, Table(_NEXT, name)) for name in CONTRACTS}
+        (staged / PARQUET).mkdir()
+        for contract in CONTRACTS.values():
+            on_step(f"write {contract.name} as Parquet")
+            _copy_to_parquet(connection, contract, parquet_file(staged, contract.name))
+        on_step(f"close {DATABASE}")
+        connection.execute(f"CHECKPOINT {quote(_NEXT)}")
+    on_step("write the manifest")
+    manifest = Manifest(
+        version=staged.name,
+        previous=plan.before.version if plan.before else None,
+        as_of=plan.as_of,
+        night=plan.build.as_of,
+        run_id=plan.build.run_id,
+        contracts_digest=contracts_digest(),
+        segmentations=plan.segmentations(),
+        rows=rows,
+        files=describe_files(staged),
+    )
+    write_manifest(staged, manifest)
+    return manifest
+
+
+def parquet_file(folder: Path, table: str) -> Path:
+    """Say where a version keeps a table as Parquet."""
+    return folder / PARQUET / f"{table}.parquet"
+
+
+def _write_table(connection: Connection, home: Home, plan: Plan, contract: Contract) -> None:
+    table = Table(_NEXT, contract.name)
+    query = published_table_sql(connection, home, plan, contract)
+    connection.execute(f"CREATE TABLE {table.sql} AS {query}")
+    comment = literal(f"{contract.description} Grain: {contract.grain}.")
+    connection.execute(f"COMMENT ON TABLE {table.sql} IS {comment}")
+    for column in contract.columns:
+        unit = "" if column.unit is None else f" Unit: {column.unit}."
+        comment = literal(column.description + unit)
+        connection.execute(f"COMMENT ON COLUMN {table.sql}.{quote(column.name)} IS {comment}")
+
+
+def _copy_to_parquet(connection: Connection, contract: Contract, path: Path) -> None:
+    # The rows were written in this order, but without saying so DuckDB may hand them over in
+    # another: the warehouse does not ask it to preserve order, which would cost memory.
+    key = ", ".join(quote(name) for name in contract.key)
+    connection.execute(
+        f"COPY (FROM {Table(_NEXT, contract.name).sql} ORDER BY {key}) TO {literal(str(path))}"
+        f" (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {_ROW_GROUP_ROWS})"
+    )
+
+
+@contextmanager
+def _attached(connection: Connection, path: Path, name: str, option: str) -> Iterator[None]:
+    connection.execute(f"ATTACH {literal(str(path))} AS {quote(name)} ({option})")
+    try:
+        yield
+    finally:
+        connection.execute(f"DETACH {quote(name)}")

@@ -1,0 +1,174 @@
+"""The SELECT behind each published table: a union of work tables and of the version before."""
+
+import json
+from collections.abc import Iterable, Mapping
+
+from segmentation_pipeline.contracts import CONTRACTS, Contract
+from segmentation_pipeline.errors import PublicationError
+from segmentation_pipeline.publication.plan import BEFORE, Plan
+from segmentation_pipeline.specification.home import Home
+from segmentation_pipeline.warehouse import (
+    Connection,
+    DatabaseError,
+    Table,
+    column_types,
+    literal,
+    quote,
+)
+
+
+def work_tables(segmentation: str) -> list[Table]:
+    """List the work tables of a segmentation that are published."""
+    return [
+        Table(segmentation, contract.name)
+        for contract in CONTRACTS.values()
+        if contract.has_segmentation and not contract.is_dated
+    ]
+
+
+def published_table_sql(connection: Connection, home: Home, plan: Plan, contract: Contract) -> str:
+    """Write the SELECT of a published table, in the contract's columns and the key's order.
+
+    Raises PublicationError where a work table is missing, or its columns are not the contract's.
+    """
+    if contract.name == "data_dictionary":
+        parts = [_data_dictionary_sql(contract)]
+    else:
+        parts = [
+            *_fresh_sql(connection, home, plan, contract),
+            *_kept_sql(connection, plan, contract),
+        ]
+    columns = _names_sql(contract)
+    key = ", ".join(quote(name) for name in contract.key)
+    return f"SELECT {columns} FROM ({' UNION ALL '.join(parts)}) ORDER BY {key}"
+
+
+def _fresh_sql(connection: Connection, home: Home, plan: Plan, contract: Contract) -> Iterable[str]:
+    """Rows made by this night."""
+    night = {"as_of": literal(plan.build.as_of), "run_id": literal(plan.build.run_id)}
+    if contract.name == "segmentation_runs":
+        for name in plan.ready:
+            yield _values_sql(contract, night | _run_values(home, plan, name))
+    elif contract.has_segmentation:
+        for name in plan.fresh:
+            added = night | {
+                "segmentation": literal(name),
+                "model_version": literal(plan.ready[name].model_version),
+                "is_stale": literal(plan.build.as_of < plan.as_of),
+            }
+            yield _work_table_sql(connection, contract, Table(name, contract.name), added)
+    elif contract.is_dated:
+        # Results of other runs of this date are of rows that have been replaced since.
+        yield (
+            _work_table_sql(connection, contract, Table("core", contract.name), night)
+            + " SEMI JOIN core.builds USING (table_name, as_of, run_id)"
+            + f" WHERE as_of = {night['as_of']}"
+        )
+    elif plan.is_home_fresh:
+        yield _work_table_sql(connection, contract, Table("core", contract.name), night)
+
+
+def _kept_sql(connection: Connection, plan: Plan, contract: Contract) -> Iterable[str]:
+    """Rows copied from the version before, which an earlier release may have published."""
+    if plan.before is None or contract.name not in plan.before.rows:
+        # A table without a row still has its columns.
+        yield _values_sql(contract, {}) + " WHERE FALSE"
+        return
+    table = Table(BEFORE, contract.name)
+    found = column_types(connection, table)
+    values = {name: quote(name) for name in found}
+    if "is_stale" in values:
+        values["is_stale"] = f"as_of < {literal(plan.as_of)}"
+    yield f"{_values_sql(contract, values)} FROM {table.sql} WHERE {_is_kept_sql(plan, contract)}"
+
+
+def _is_kept_sql(plan: Plan, contract: Contract) -> str:
+    as_of = literal(plan.build.as_of)
+    if contract.is_dated and contract.has_segmentation:
+        return f"NOT (as_of = {as_of} AND {_among_sql(plan.ready)})"
+    if contract.is_dated:
+        return f"as_of <> {as_of}"
+    if contract.has_segmentation:
+        return _among_sql(plan.kept)
+    return literal(not plan.is_home_fresh)
+
+
+def _among_sql(segmentations: Iterable[str]) -> str:
+    names = ", ".join(literal(name) for name in segmentations)
+    return f"segmentation IN ({names})" if names else "FALSE"
+
+
+def _work_table_sql(
+    connection: Connection, contract: Contract, table: Table, added: Mapping[str, str]
+) -> str:
+    """Select a contract's columns from a work table, and from `added` those that it lacks."""
+    try:
+        found = column_types(connection, table)
+    except DatabaseError:
+        raise PublicationError(
+            f"{table} is not in the warehouse: run the steps before publication first"
+        ) from None
+    faults = []
+    for column in contract.columns:
+        if column.name in found and found[column.name] != column.type:
+            faults.append(f"{column.name} is {found[column.name]}, not {column.type}")
+        if column.name not in found and column.name not in added:
+            faults.append(f"{column.name} is missing")
+    if faults:
+        raise PublicationError(f"{table} is not as its contract says: {'; '.join(faults)}")
+    values = {**added, **{name: quote(name) for name in found}}
+    return f"{_values_sql(contract, values)} FROM {table.sql}"
+
+
+def _run_values(home: Home, plan: Plan, segmentation: str) -> dict[str, str]:
+    origin = plan.origins[segmentation].model_dump(exclude={"as_of"})
+    criteria = dict(home.segmentations[segmentation].criteria)
+    counted = {
+        column: f"(SELECT count(*) FROM {Table(segmentation, table).sql})"
+        for column, table in (("segments", "segments"), ("customers", "customer_segments"))
+    }
+    return {
+        **{name: literal(value) for name, value in origin.items()},
+        **counted,
+        "segmentation": literal(segmentation),
+        "criteria": literal(json.dumps(criteria, ensure_ascii=False)),
+        "silhouette": literal(plan.ready[segmentation].silhouette),
+    }
+
+
+def _data_dictionary_sql(contract: Contract) -> str:
+    rows = (
+        {
+            "table_name": described.name,
+            "column_name": column.name,
+            "position": position,
+            "type": column.type,
+            "unit": column.unit,
+            "description": column.description,
+            "is_key": column.name in described.key,
+            "is_nullable": column.is_nullable,
+            "is_volatile": column.is_volatile,
+            "table_description": described.description,
+            "grain": described.grain,
+        }
+        for described in CONTRACTS.values()
+        for position, column in enumerate(described.columns, start=1)
+    )
+    values = ", ".join(
+        "(" + ", ".join(literal(row[column.name]) for column in contract.columns) + ")"
+        for row in rows
+    )
+    return f"SELECT * FROM (VALUES {values}) AS described({_names_sql(contract)})"
+
+
+def _values_sql(contract: Contract, values: Mapping[str, str]) -> str:
+    """Select an expression for each column of a contract, in its type; NULL where there is none."""
+    selected = (
+        f"CAST({values.get(c.name, 'NULL')} AS {c.type}) AS {quote(c.name)}"
+        for c in contract.columns
+    )
+    return f"SELECT {', '.join(selected)}"
+
+
+def _names_sql(contract: Contract) -> str:
+    return ", ".join(quote(column.name) for column in contract.columns)

@@ -1,0 +1,53 @@
+"""Looks at what is in force: as a reader does, and as someone who trusts nothing."""
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from segmentation_pipeline.contracts import contracts_digest
+from segmentation_pipeline.errors import PublicationError
+from segmentation_pipeline.publication.audit import audit_version
+from segmentation_pipeline.publication.manifest import DATABASE, file_faults
+from segmentation_pipeline.publication.versions import current_version, version_folder
+from segmentation_pipeline.warehouse import DatabaseError, open_warehouse
+
+_WRITABLE = 0o222
+
+
+def read_published(published: Path, query: str) -> list[tuple[Any, ...]]:
+    """Answer a query from the version in force, through the name that every reader uses."""
+    if current_version(published) is None:
+        raise PublicationError(f"{published}: nothing has been published yet")
+    with open_warehouse(published / DATABASE, read_only=True) as connection:
+        return connection.execute(query).fetchall()
+
+
+def verify(published: Path, personal: Collection[str] = ()) -> list[str]:
+    """Say all that is wrong with the version in force: links, digests, modes, and its audit.
+
+    An empty list means that readers see one complete, audited version. `personal` are the columns
+    of the home that never leave the warehouse.
+    """
+    try:
+        manifest = current_version(published)
+    except PublicationError as error:
+        return [str(error)]
+    if manifest is None:
+        return [f"{published}: nothing has been published"]
+    folder = version_folder(published, manifest.version)
+    if (published / DATABASE).resolve() != (folder / DATABASE).resolve():
+        return [f"{published / DATABASE} does not lead to {folder / DATABASE}"]
+    faults = file_faults(folder, manifest)
+    if faults:
+        return faults
+    faults = [
+        f"{path.relative_to(folder)} can be written to"
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.stat().st_mode & _WRITABLE
+    ]
+    if manifest.contracts_digest != contracts_digest():
+        return [*faults, "it has the contracts of another release, which this one cannot audit"]
+    try:
+        return faults + audit_version(folder, manifest, personal)
+    except DatabaseError as error:
+        return [*faults, f"{DATABASE} cannot be read ({type(error).__name__})"]

@@ -1,0 +1,44 @@
+"""Who belongs where: a model's label numbers become segment ids, batch by batch."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import pyarrow as pa
+
+CUSTOMER_SEGMENTS_SCHEMA = pa.schema(
+    [
+        pa.field("customer_id", pa.string(), nullable=False),
+        pa.field("segment_id", pa.string(), nullable=False),
+        pa.field("raw_segment_id", pa.string(), nullable=False),
+        pa.field("runner_up_segment_id", pa.string()),
+        pa.field("distance", pa.float64(), nullable=False),
+        pa.field("margin", pa.float64()),
+        pa.field("is_borderline", pa.bool_(), nullable=False),
+        pa.field("is_outlier", pa.bool_(), nullable=False),
+    ]
+)
+
+
+def identify_batches(
+    assigned: Iterable[pa.RecordBatch], ids: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    """Turn assignments (`clustering.assignment.assignment_schema`) into rows by segment id.
+
+    `ids[label]` is the id of the model's label. `raw_segment_id` is the nearest segment tonight;
+    `segment_id` is the one that the customer is counted in.
+    """
+    names = pa.array(ids, pa.string())
+    for batch in assigned:
+        raw = names.take(batch.column("raw_segment"))
+        yield pa.record_batch(
+            [
+                batch.column("customer_id").cast(pa.string()),
+                raw,
+                raw,
+                names.take(batch.column("runner_up")),
+                batch.column("distance"),
+                batch.column("margin"),
+                batch.column("is_borderline"),
+                batch.column("is_outlier"),
+            ],
+            schema=CUSTOMER_SEGMENTS_SCHEMA,
+        )

@@ -1,0 +1,141 @@
+"""Profiles say of each segment what can be counted by hand."""
+
+import datetime as dt
+import math
+
+import numpy as np
+import pytest
+
+from segmentation_pipeline.segments.identity import label_segments, segment_ids
+from segmentation_pipeline.segments.profiles import (
+    Moments,
+    category_share_rows,
+    profile_rows,
+    segment_label,
+    standardised_difference,
+)
+from segmentation_pipeline.specification.features import FeatureSpec
+from segmentation_pipeline.warehouse import Build, Table, open_warehouse, write_table
+
+FEATURES = Table("staff", "engineered_features")
+MEMBERS = Table("staff", "customer_segments")
+NIGHT = Build(dt.date(2025, 6, 30), "run-1")
+ROWS = """
+    SELECT customer_id, visits::DOUBLE AS visits, flat, role FROM (VALUES
+        ('a', 1.0, 10, 'Nurse'), ('b', 3.0, 10, 'Nurse'), ('c', NULL, 10, 'Surgeon'),
+        ('d', 5.0, 10, 'Surgeon'), ('e', 7.0, 10, NULL), ('f', 9.0, 10, 'Surgeon')
+    ) AS t(customer_id, visits, flat, role)
+"""
+SEGMENTS = """
+    SELECT * FROM (VALUES ('a', 's-1'), ('b', 's-1'), ('c', 's-1'),
+                          ('d', 's-2'), ('e', 's-2'), ('f', 's-2')) AS t(customer_id, segment_id)
+"""
+
+
+def feature(**settings):
+    return FeatureSpec.model_validate({"criterion": "behaviour", **settings})
+
+
+SPEC = {"visits": feature(unit="visits/day"), "flat": feature(use="profile"), "role": feature()}
+
+
+@pytest.fixture
+def connection(tmp_path):
+    with open_warehouse(tmp_path / "w.duckdb") as opened:
+        write_table(opened, FEATURES, ROWS, NIGHT)
+        write_table(opened, MEMBERS, SEGMENTS, NIGHT)
+        yield opened
+
+
+def test_a_profile_is_what_can_be_counted_by_hand(connection):
+    rows = profile_rows(connection, FEATURES, MEMBERS, SPEC, 1000)
+
+    found = {(row["segment_id"], row["feature"]): row for row in rows}
+    assert len(found) == len(rows) == 4
+    first = found["s-1", "visits"]
+    assert (first["customers"], first["mean"], first["median"]) == (2, 2.0, 2.0)
+    assert (first["lower_quartile"], first["upper_quartile"]) == (1.5, 2.5)
+    assert first["missing_share"] == pytest.approx(1 / 3)
+    assert first["standard_deviation"] == 1.0
+    assert first["overall_mean"] == 5.0
+    assert first["overall_standard_deviation"] == pytest.approx(math.sqrt(8))
+    pooled = math.sqrt((2 * 1 + 3 * 8 / 3) / 5)
+    assert first["standardised_difference"] == pytest.approx((2 - 7) / pooled)
+    assert (first["rank"], found["s-1", "flat"]["rank"]) == (1, 2)
+    assert found["s-1", "flat"]["standardised_difference"] is None
+
+
+def test_exact_sums_equal_numpy_on_awkward_numbers(connection):
+    generator = np.random.default_rng(3)
+    values = generator.lognormal(0, 3, 2000) * 1e-7
+    ids = [f"c{index}" for index in range(2000)]
+    listing = enumerate(zip(ids, values.tolist(), strict=True))
+    listed = ", ".join(f"('{i}', {v!r}, 's-{k % 3}')" for k, (i, v) in listing)
+    query = f"SELECT * FROM (VALUES {listed}) AS t(customer_id, small, segment_id)"
+    write_table(
+        connection, FEATURES, f"SELECT customer_id, small::DOUBLE AS small FROM ({query})", NIGHT
+    )
+    write_table(connection, MEMBERS, f"SELECT customer_id, segment_id FROM ({query})", NIGHT)
+
+    rows = profile_rows(connection, FEATURES, MEMBERS, {"small": feature()}, 10_000)
+
+    for row in rows:
+        inside = values[int(row["segment_id"][-1]) :: 3]
+        outside = np.delete(values, np.s_[int(row["segment_id"][-1]) :: 3])
+        pooled = math.sqrt((inside.size * inside.var() + outside.size * outside.var()) / 2000)
+        assert row["mean"] == pytest.approx(inside.mean(), rel=1e-9)
+        assert row["standard_deviation"] == pytest.approx(inside.std(), rel=1e-6)
+        assert row["median"] == pytest.approx(np.median(inside), rel=1e-12)
+        difference = (inside.mean() - outside.mean()) / pooled
+        assert row["standardised_difference"] == pytest.approx(difference, rel=1e-6)
+
+
+def test_category_shares_add_up_and_a_missing_value_is_a_category(connection):
+    rows = category_share_rows(connection, FEATURES, MEMBERS, SPEC)
+
+    found = {(row["segment_id"], row["category"]): row for row in rows}
+    assert len(found) == len(rows) == 6
+    assert found["s-1", "Nurse"]["share"] == pytest.approx(2 / 3)
+    assert found["s-1", "Nurse"]["overall_share"] == pytest.approx(1 / 3)
+    assert found["s-1", "Nurse"]["lift"] == pytest.approx(2)
+    assert found["s-2", "Nurse"]["customers"] == 0
+    assert found["s-2", "missing"]["share"] == pytest.approx(1 / 3)
+    for segment in ("s-1", "s-2"):
+        assert sum(r["share"] for r in rows if r["segment_id"] == segment) == pytest.approx(1)
+
+
+def test_two_equal_groups_do_not_differ():
+    everybody = Moments(4, 5.0, 2.0)
+
+    assert standardised_difference(Moments(2, 5.0, 2.0), everybody) == 0.0
+    assert standardised_difference(everybody, everybody) is None
+    assert standardised_difference(Moments(2, 5.0, 0.0), Moments(4, 5.0, 0.0)) is None
+
+
+def test_a_label_tells_the_two_strongest_traits_and_nothing_weak():
+    def profile(name, difference, use="clustering"):
+        return {"feature": name, "standardised_difference": difference, "use": use}
+
+    strong = [profile("web_visits", -1.5), profile("age", 0.5), profile("income", 3.0, "profile")]
+    share = {"feature": "role", "category": "Nurse", "share": 0.9, "overall_share": 0.5,
+             "use": "clustering"}  # fmt: skip
+
+    assert segment_label(strong, []) == "low web visits, high age"
+    assert segment_label(strong, [share]) == "low web visits, role Nurse"
+    assert segment_label([profile("age", 0.19)], []) == "like everybody"
+
+
+def test_ids_are_given_once_and_never_again(connection):
+    assert segment_ids(connection, "staff", 1, 2) == ["staff-1", "staff-2"]
+    assert segment_ids(connection, "staff", 1, 2) == ["staff-1", "staff-2"]
+    assert segment_ids(connection, "staff", 2, 3) == ["staff-3", "staff-4", "staff-5"]
+    assert segment_ids(connection, "other", 1, 1) == ["other-1"]
+
+
+def test_a_label_once_given_stays(connection):
+    segment_ids(connection, "staff", 1, 2)
+
+    first = label_segments(connection, "staff", {"staff-1": "keen", "staff-2": "quiet"})
+    second = label_segments(connection, "staff", {"staff-1": "other words", "staff-2": "quiet"})
+
+    assert first == second == {"staff-1": "keen", "staff-2": "quiet"}
