@@ -13,24 +13,29 @@ import dagster as dg
 from segmentation_pipeline.assets.resources import Workshop
 from segmentation_pipeline.assets.sources import raw_key
 from segmentation_pipeline.contracts import CONTRACTS
-from segmentation_pipeline.ingestion import raw_table
+from segmentation_pipeline.ingestion import raw_table, snapshot_in_force
 from segmentation_pipeline.preparation import CUSTOMERS
 from segmentation_pipeline.publication import work_tables
 from segmentation_pipeline.specification.customers import CustomersSpec
 from segmentation_pipeline.specification.home import Home
 from segmentation_pipeline.specification.sources import SourceSpec
-from segmentation_pipeline.validation.expectations import Expectation, ExpectationResult
-from segmentation_pipeline.validation.results import record_results
+from segmentation_pipeline.validation import (
+    Expectation,
+    ExpectationResult,
+    record_results,
+    validate_table,
+)
 from segmentation_pipeline.validation.suites import (
     contract_suite,
     customers_suite,
     feature_matrix_suite,
     raw_source_suite,
 )
-from segmentation_pipeline.validation.tables import validate_table
 from segmentation_pipeline.warehouse import Connection, Table, column_types, require_builds
 
-MakeSuite = Callable[[Connection, dt.date], Sequence[Expectation]]
+Suite = tuple[Sequence[Expectation], str | None]
+"""What is expected of a table, and of which of its rows (an SQL predicate; None: all)."""
+MakeSuite = Callable[[Connection, dt.date], Suite]
 
 
 def validated_home_tables(home: Home) -> list[Table]:
@@ -95,26 +100,26 @@ def _segmentation_checks(
         )
 
 
-def _raw_suite(
-    name: str, source: SourceSpec, _connection: Connection, as_of: dt.date
-) -> Sequence[Expectation]:
-    return raw_source_suite(name, source, as_of)
+def _raw_suite(name: str, source: SourceSpec, connection: Connection, as_of: dt.date) -> Suite:
+    """Look at the rows that the night will use: of a CRM table, those of the snapshot in force."""
+    where = None
+    if source.kind == "crm":
+        # Whether that date may be approximated is for `customers` to say, not for its checks.
+        load_id = snapshot_in_force(connection, name, source, as_of, approximate=True)
+        where = f"load_id = {load_id}"
+    return raw_source_suite(name, source, as_of), where
 
 
-def _customers_suite(
-    spec: CustomersSpec, _connection: Connection, as_of: dt.date
-) -> Sequence[Expectation]:
-    return customers_suite(spec, as_of)
+def _customers_suite(spec: CustomersSpec, _connection: Connection, as_of: dt.date) -> Suite:
+    return customers_suite(spec, as_of), None
 
 
-def _matrix_suite(matrix: Table, connection: Connection, _as_of: dt.date) -> Sequence[Expectation]:
-    return feature_matrix_suite(tuple(column_types(connection, matrix))[1:])
+def _matrix_suite(matrix: Table, connection: Connection, _as_of: dt.date) -> Suite:
+    return feature_matrix_suite(tuple(column_types(connection, matrix))[1:]), None
 
 
-def _fixed_suite(
-    suite: Sequence[Expectation], _connection: Connection, _as_of: dt.date
-) -> Sequence[Expectation]:
-    return suite
+def _fixed_suite(suite: Sequence[Expectation], _connection: Connection, _as_of: dt.date) -> Suite:
+    return suite, None
 
 
 def _table_checks(
@@ -142,7 +147,8 @@ def _table_checks(
     ) -> Iterator[dg.AssetCheckResult]:
         with workshop.step(context) as (connection, build):
             require_builds(connection, [table], build.as_of)
-            results = validate_table(connection, table, make_suite(connection, build.as_of))
+            expectations, where = make_suite(connection, build.as_of)
+            results = validate_table(connection, table, expectations, where=where)
             record_results(connection, table, results, build)
         for result in results:
             yield _check_result(key, result)

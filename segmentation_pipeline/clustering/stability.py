@@ -1,4 +1,4 @@
-"""Does every segment reappear when customers are resampled?
+"""Whether every segment reappears when customers are resampled.
 
 Cluster-wise stability by Jaccard similarity: Hennig 2007, "Cluster-wise assessment of cluster
 stability", and `clusterboot` of the R package fpc. Below .6 a segment is not to be trusted,
@@ -72,6 +72,7 @@ def cluster_stability(
 
     Raises:
         ClusteringError: if matrix and labels differ in length.
+
     """
     if len(matrix) != len(labels):
         raise ClusteringError(f"{len(matrix)} customers, but {len(labels)} labels")

@@ -65,8 +65,8 @@ def look_up(lookup: Lookup, values: NDArray[Any]) -> tuple[dict[str, Numbers], f
     nothing = [None] * len(lookup.components)
     table = np.array([*lookup.vectors.values(), lookup.other, nothing], dtype=np.float64)
     columns = {name: table[rows, index] for index, name in enumerate(lookup.components)}
-    n_present, n_unseen = np.count_nonzero(rows != missing), np.count_nonzero(rows == unseen)
-    return columns, float(n_unseen / max(n_present, 1))
+    n_present = int(np.count_nonzero(rows != missing))
+    return columns, int(np.count_nonzero(rows == unseen)) / max(n_present, 1)
 
 
 def _one_hot(feature: str, maximum: int, values: NDArray[Any]) -> list[EncodingRow]:

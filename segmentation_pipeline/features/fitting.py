@@ -82,15 +82,17 @@ def _block(name: str, feature: FeatureSpec, values: NDArray[Any]) -> _Block:
     unseen_share = None
     if values.dtype == object:
         encodings = encode_categories(name, feature.encoding, values)
-        lookup = gather_lookups(encodings)[name]
-        encoded, unseen_share = look_up(lookup, values)
-        columns.update(encoded)
+        for lookup in gather_lookups(encodings).values():
+            encoded, unseen_share = look_up(lookup, values)
+            columns.update(encoded)
         distinct_values = len({value for value in values if value is not None})
     else:
         columns[None] = _transformed(values, feature)
         distinct_values = len(np.unique(values[~np.isnan(values)]))
+    if not columns:
+        columns[None] = np.full(len(values), np.nan)
     # A category without a vector lacks all of its components.
-    missing = np.isnan(next(iter(columns.values()), np.empty(0)))
+    missing = np.isnan(next(iter(columns.values())))
     if feature.missing == "indicator":
         columns[IS_MISSING] = missing.astype(np.float64)
     missing_share = float(missing.mean()) if len(missing) else 1.0

@@ -29,7 +29,7 @@ class EncodingRow:
     """NULL only in `other` rows: then an unknown category counts as missing."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Lookup:
     """Category -> vector, of one feature."""
 

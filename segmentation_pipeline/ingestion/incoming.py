@@ -21,7 +21,7 @@ from segmentation_pipeline.ingestion.typing_sql import (
     without_null_words_sql,
 )
 from segmentation_pipeline.specification.sources import KeyExpression, RowNumberKey, SourceSpec
-from segmentation_pipeline.warehouse import Connection, DatabaseError, literal, quote
+from segmentation_pipeline.warehouse import DatabaseError, literal, quote
 
 ROW_FAILURE = "row failure"
 """Column: why the row is left out, NULL for a good one. (No declared name holds a blank.)"""
@@ -89,11 +89,11 @@ def typed_rows_sql(
     level_1 = [*numbered, *(_file_column_sql(source, *item) for item in columns.items())]
     level_2 = ["*", *(_text_column_sql(source, name) for name in columns)]
     level_3 = ["*", *key, *(f"{value.sql} AS {_value(name)}" for name, value in values.items())]
+    value_failures = _value_failures_sql([condition for _, condition in failures])
     level_4 = [
         "*",
         f"{_row_failure_sql(source, columns)} AS {quote(ROW_FAILURE)}",
-        f"{_value_failures_sql([condition for _, condition in failures])}"
-        f" AS {quote(VALUE_FAILURES)}",
+        f"{value_failures} AS {quote(VALUE_FAILURES)}",
     ]
     result = [
         *([quote(ROW_NUMBER)] if row_number else []),
@@ -124,11 +124,6 @@ def explained(file_name: str) -> Iterator[None]:
             f"{file_name}: DuckDB cannot read it ({kind}); is it complete, and of the declared "
             "`format`?"
         ) from None
-
-
-def create_table(connection: Connection, name: str, select: str) -> None:
-    """Make a temporary table of a SELECT."""
-    connection.execute(f"CREATE TEMP TABLE {quote(name)} AS {select}")
 
 
 def _typed_value(source: SourceSpec, name: str, column: FileColumn) -> TypedValue:

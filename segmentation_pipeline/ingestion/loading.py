@@ -1,22 +1,14 @@
 """A source's night: new and changed files go into its raw table, in one transaction."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-import pyarrow as pa
-
-from segmentation_pipeline.errors import SourceError
 from segmentation_pipeline.ingestion.files import digest_file, source_files
-from segmentation_pipeline.ingestion.incoming import (
-    ROW_FAILURE,
-    VALUE_FAILURES,
-    explained,
-)
+from segmentation_pipeline.ingestion.incoming import ROW_FAILURE, explained
 from segmentation_pipeline.ingestion.loads import (
-    REJECTED_ROWS,
     SOURCE_LOADS,
     PlannedLoad,
     align_raw_table,
@@ -27,7 +19,14 @@ from segmentation_pipeline.ingestion.loads import (
     raw_table,
     reading_digest,
 )
-from segmentation_pipeline.ingestion.reading import Incoming, read_file
+from segmentation_pipeline.ingestion.reading import Incoming, forget_rows, open_file, read_rows
+from segmentation_pipeline.ingestion.rejects import (
+    Audit,
+    first_lines,
+    note_rejected_rows,
+    note_rejected_values,
+    refuse_many,
+)
 from segmentation_pipeline.specification.sources import RowNumberKey, SourceSpec
 from segmentation_pipeline.warehouse import (
     Build,
@@ -37,8 +36,6 @@ from segmentation_pipeline.warehouse import (
     record_build,
     transaction,
 )
-
-_NAMED_LINES = 5
 
 
 @dataclass(frozen=True)
@@ -92,13 +89,14 @@ def _load_file(
     started = perf_counter()
     file = planned.file
     load_id = _next_load_id(connection)
-    with explained(file.name), read_file(connection, file, source, str(load_id)) as incoming:
+    audit = Audit(load_id, name, file.name)
+    with explained(file.name), open_file(connection, file, source, load_id) as opened:
+        incoming = read_rows(connection, file, source, opened, load_id)
         rows = _insert_rows(connection, name, source, incoming, load_id)
-        if rows == 0:
-            raise SourceError(f"{file.name}: not one of its rows can be read as declared")
-        audit = (load_id, name, file.name)
-        rejected_rows = _note_rejected_rows(connection, source, incoming, rows, audit)
-        rejected_values = _note_rejected_values(connection, incoming, audit)
+        rejected_rows = note_rejected_rows(connection, audit, incoming, rows)
+        refuse_many(source, file.name, rows, rejected_rows, first_lines(connection, load_id))
+        rejected_values = note_rejected_values(connection, audit, incoming, opened.typed.failures)
+        forget_rows(connection, load_id)
     file.require_unchanged()
     connection.execute(
         f"INSERT INTO {SOURCE_LOADS.sql} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -119,7 +117,7 @@ def _load_file(
             planned.snapshot_date,
         ],
     )
-    return incoming.ignored
+    return opened.ignored
 
 
 def _insert_rows(
@@ -128,98 +126,17 @@ def _insert_rows(
     is_row_number = isinstance(source.key, RowNumberKey)
     key = f"CAST({incoming.source_row} AS VARCHAR)" if is_row_number else "customer_id"
     columns = ", ".join(quote(column) for column in source.columns)
-    return _count_inserted(
-        connection,
+    inserted = connection.execute(
         f"INSERT INTO {raw_table(name).sql}"
         f" SELECT {load_id}, {incoming.source_row}, {key}, {columns}"
-        f" FROM {incoming.relation} WHERE {quote(ROW_FAILURE)} IS NULL",
+        f" FROM {incoming.relation} WHERE {quote(ROW_FAILURE)} IS NULL"
     )
-
-
-def _note_rejected_rows(
-    connection: Connection,
-    source: SourceSpec,
-    incoming: Incoming,
-    rows: int,
-    audit: tuple[int, str, str],
-) -> int:
-    """Note rows that were left out; stop above the declared share, naming the first lines."""
-    rejected = sum(bad.rows for bad in incoming.unreadable) + incoming.rows - rows
-    if not rejected:
-        return 0
-    if incoming.unreadable:
-        _insert_unreadable(connection, incoming, audit)
-    connection.execute(
-        f"INSERT INTO {REJECTED_ROWS.sql} SELECT {_values(audit)}, {incoming.line}, NULL,"
-        f" {quote(ROW_FAILURE)} FROM {incoming.relation} WHERE {quote(ROW_FAILURE)} IS NOT NULL"
-    )
-    share = rejected / (rows + rejected)
-    if share > source.maximum_rejected_share:
-        raise SourceError(
-            f"{audit[2]}: {rejected} of {rows + rejected} rows cannot be read ({share:.2%}, and "
-            f"`maximum_rejected_share` is {source.maximum_rejected_share:.2%}): "
-            f"{_first_lines(connection, audit[0])}"
-        )
-    return rejected
-
-
-def _insert_unreadable(
-    connection: Connection, incoming: Incoming, audit: tuple[int, str, str]
-) -> None:
-    noted = pa.table(
-        {
-            "line": pa.array([bad.line for bad in incoming.unreadable], pa.int64()),
-            "reason": pa.array([bad.reason for bad in incoming.unreadable], pa.string()),
-        }
-    )
-    connection.register("unreadable_lines", noted)
-    try:
-        connection.execute(
-            f"INSERT INTO {REJECTED_ROWS.sql}"
-            f" SELECT {_values(audit)}, line, NULL, reason FROM unreadable_lines"
-        )
-    finally:
-        connection.unregister("unreadable_lines")
-
-
-def _note_rejected_values(
-    connection: Connection, incoming: Incoming, audit: tuple[int, str, str]
-) -> int:
-    if not incoming.failures:
-        return 0
-    columns = ", ".join(literal(failure.column) for failure in incoming.failures)
-    reasons = ", ".join(literal(failure.reason) for failure in incoming.failures)
-    return _count_inserted(
-        connection,
-        f"INSERT INTO {REJECTED_ROWS.sql}"
-        f" SELECT {_values(audit)}, line, [{columns}][failure + 1], [{reasons}][failure + 1]"
-        f" FROM (SELECT {incoming.line} AS line, unnest({quote(VALUE_FAILURES)}) AS failure"
-        f" FROM {incoming.relation}"
-        f" WHERE {quote(VALUE_FAILURES)} IS NOT NULL AND {quote(ROW_FAILURE)} IS NULL)"
-        " WHERE failure IS NOT NULL",
-    )
-
-
-def _first_lines(connection: Connection, load_id: int) -> str:
-    found = connection.execute(
-        f"SELECT line, reason FROM {REJECTED_ROWS.sql} WHERE load_id = ?"
-        f" ORDER BY line LIMIT {_NAMED_LINES}",
-        [load_id],
-    ).fetchall()
-    return "; ".join(f"line {line}: {reason}" for line, reason in found)
-
-
-def _values(audit: Sequence[int | str]) -> str:
-    return ", ".join(literal(value) for value in audit)
+    return int(inserted.fetchall()[0][0])
 
 
 def _next_load_id(connection: Connection) -> int:
     newest = connection.execute(f"SELECT coalesce(max(load_id), 0) FROM {SOURCE_LOADS.sql}")
     return int(newest.fetchall()[0][0]) + 1
-
-
-def _count_inserted(connection: Connection, insert: str) -> int:
-    return int(connection.execute(insert).fetchall()[0][0])
 
 
 def _summarise(connection: Connection, name: str) -> tuple[int, int, int]:

@@ -177,7 +177,9 @@ def plan_loads(
     to_load: list[PlannedLoad] = []
     outdated = set() if source.kind == "crm" else {load.load_id for load in current}
     for file in files:
-        date = file_date(source.snapshot_date.file_name, file.path) if source.snapshot_date else None
+        date = (
+            file_date(source.snapshot_date.file_name, file.path) if source.snapshot_date else None
+        )
         load = known.get(file.name)
         if load is None:
             to_load.append(PlannedLoad(file, date))
@@ -242,9 +244,9 @@ def align_raw_table(connection: Connection, name: str, source: SourceSpec) -> No
     present = column_types(connection, table)
     if list(present.items()) == list(wanted.items()):
         return
+    texts = {column: f"CAST({quote(column)} AS VARCHAR)" for column in present}
     kept = ", ".join(
-        f"TRY_CAST({f'CAST({quote(column)} AS VARCHAR)' if column in present else 'NULL'} AS {kind})"
-        f" AS {quote(column)}"
+        f"TRY_CAST({texts.get(column, 'NULL')} AS {kind}) AS {quote(column)}"
         for column, kind in wanted.items()
     )
     former = Table(table.schema, f"{table.name} as declared before")

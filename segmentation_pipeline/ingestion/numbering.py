@@ -2,8 +2,8 @@
 
 DuckDB says neither of a CSV row. Where every record is one line, arithmetic does. Where records
 hold line breaks, or blank lines lie between them, the file is read once more by csv.reader, which
-also proves that DuckDB lost nothing: beyond an open quotation mark its parallel reader skips what is
-left of a buffer (145,826 of 3,000,000 rows, tried on 2.0) and reports one bad line.
+also proves that DuckDB lost nothing: beyond an open quotation mark its parallel reader skips what
+is left of a buffer (145,826 of 3,000,000 rows, tried on 2.0) and reports one bad line.
 """
 
 import csv
@@ -20,7 +20,7 @@ OPEN_QUOTE = "a quotation mark out of place"
 
 @dataclass(frozen=True)
 class UnreadableLine:
-    """A record that does not fit: the line it begins on, why, and how many rows it may have held."""
+    """A record that does not fit: its first line, why, and how many rows it may have held."""
 
     line: int
     reason: str

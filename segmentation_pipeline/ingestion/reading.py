@@ -16,7 +16,6 @@ from segmentation_pipeline.ingestion.incoming import (
     ROW_NUMBER,
     FileColumn,
     TypedRows,
-    ValueFailure,
     typed_rows_sql,
 )
 from segmentation_pipeline.ingestion.numbering import (
@@ -26,7 +25,7 @@ from segmentation_pipeline.ingestion.numbering import (
     number_rows,
 )
 from segmentation_pipeline.specification.sources import SourceSpec
-from segmentation_pipeline.warehouse import Connection, literal, quote
+from segmentation_pipeline.warehouse import Connection, DatabaseError, literal, quote
 
 LONGEST_LINE_BYTES = 2_000_000
 NO_TEXT = "\x01"
@@ -39,11 +38,29 @@ _REASONS = {
 }
 
 
+_BUCKET_BITS = 10
+
+
+@dataclass(frozen=True)
+class OpenFile:
+    """A file that is as declared so far: its header matches, its bytes are whole.
+
+    `rows` is what a Parquet file says of itself; `text` and `rejects` (the name of the table of
+    what DuckDB's parser rejects) are those of a CSV file.
+    """
+
+    typed: TypedRows
+    ignored: tuple[str, ...]
+    rows: int | None = None
+    text: CsvText | None = None
+    rejects: str = ""
+
+
 @dataclass(frozen=True)
 class Incoming:
-    """A file's typed rows (see `incoming.typed_rows_sql` for the relation's columns).
+    """A file's rows, numbered: the relation has the columns of `typed_rows_sql`.
 
-    `rows` are the rows DuckDB could part into values, `unreadable` the lines it could not.
+    `rows` are those that could be parted into values, `unreadable` the lines that could not.
     `source_row` and `line` are SQL expressions over the relation.
     """
 
@@ -52,24 +69,163 @@ class Incoming:
     line: str
     rows: int
     unreadable: Sequence[UnreadableLine]
-    failures: tuple[ValueFailure, ...]
-    ignored: tuple[str, ...]
 
 
 @contextmanager
-def read_file(
-    connection: Connection, file: SourceFile, source: SourceSpec, suffix: str
-) -> Iterator[Incoming]:
-    """Read a file into a temporary relation, which lasts as long as the `with` block.
+def open_file(
+    connection: Connection, file: SourceFile, source: SourceSpec, number: int
+) -> Iterator[OpenFile]:
+    """Open a file as declared, without reading its rows; SourceError where it is not so.
 
-    `suffix` makes the relation's name unique. Raises SourceError where the file is not as declared.
-    A block that raises leaves its relation to the transaction's rollback.
+    `number` makes the names of temporary tables unique.
     """
     if source.format == "parquet":
-        yield _read_parquet(file, source, connection)
+        yield _open_parquet(connection, file, source)
         return
     copies = Path(_setting(connection, "temp_directory"))
     with verified_csv(file, source, copies) as text:
-        yield _read_csv(connection, file, source, text, suffix)
-    connection.execute(f"DROP TABLE {quote(f'incoming_{suffix}')}")
-    connection.unregister(f"stretches_{suffix}")
+        matched = match_header(file.name, text.header, source)
+        columns = {name: FileColumn(f"c{at}") for name, at in matched.positions.items()}
+        rejects = f"rejects_{number}"
+        typed = typed_rows_sql(source, columns, _read_csv_sql(text, source, rejects))
+        yield OpenFile(typed, matched.ignored, text=text, rejects=rejects)
+
+
+def read_rows(
+    connection: Connection, file: SourceFile, source: SourceSpec, opened: OpenFile, number: int
+) -> Incoming:
+    """Read an opened file's rows: a Parquet file's where they are, a CSV file's into a table.
+
+    The temporary table is in the file's order if `preserve_insertion_order` is set; `forget_rows`
+    drops it.
+    """
+    if opened.text is None:
+        row = f"{quote(ROW_NUMBER)} + 1"
+        return Incoming(f"({opened.typed.sql})", row, row, opened.rows or 0, ())
+    table = quote(f"incoming_{number}")
+    try:
+        made = connection.execute(f"CREATE TEMP TABLE {table} AS {opened.typed.sql}").fetchall()
+    except DatabaseError as error:
+        raise _parser_error(file, error) from None
+    rows = int(made[0][0])
+    rejects = take_rejects(connection, opened)
+    numbered = number_rows(file.name, opened.text, source.delimiter, rows, rejects)
+    numbering = numbered.numbering
+    if len(numbering.first_rows) == 1:
+        line = f"rowid + {numbering.lines[0]}"
+        before = numbering.rows_before[0]
+        return Incoming(table, f"rowid + {before + 1}", line, rows, numbered.unreadable)
+    _write_stretches(connection, numbering, rows, number)
+    # A hash join on a thousand rows' bucket: an ASOF join would sort all rows.
+    relation = (
+        f"(SELECT rows.*, rows.rowid + 1 + rows_before AS {quote('source row')},"
+        f" rows.rowid - first_row + line AS {quote('source line')} FROM {table} AS rows"
+        f" JOIN {quote(f'stretches_{number}')} ON rows.rowid >> {_BUCKET_BITS} = bucket"
+        " AND rows.rowid >= first_row AND rows.rowid < next_row)"
+    )
+    return Incoming(relation, quote("source row"), quote("source line"), rows, numbered.unreadable)
+
+
+def forget_rows(connection: Connection, number: int) -> None:
+    """Drop what `read_rows` made."""
+    connection.execute(f"DROP TABLE IF EXISTS {quote(f'incoming_{number}')}")
+    connection.execute(f"DROP TABLE IF EXISTS {quote(f'stretches_{number}')}")
+
+
+def take_rejects(connection: Connection, opened: OpenFile) -> list[tuple[int, str]]:
+    """Take what DuckDB's parser rejected: the records' numbers and why, in order; drop its tables.
+
+    A record can be rejected for several reasons at once: one of them is told.
+    """
+    found = connection.execute(
+        "SELECT line, min(CAST(error_type AS VARCHAR))"
+        f" FROM {quote(opened.rejects)} GROUP BY ALL ORDER BY ALL"
+    ).fetchall()
+    connection.execute(f"DROP TABLE {quote(opened.rejects)}")
+    connection.execute(f"DROP TABLE {quote(opened.rejects + '_scan')}")
+    return [(int(record), _REASONS.get(kind, kind.lower())) for record, kind in found]
+
+
+def _open_parquet(connection: Connection, file: SourceFile, source: SourceSpec) -> OpenFile:
+    try:
+        metadata = pq.read_metadata(file.path)
+        names = metadata.schema.to_arrow_schema().names
+    except (pa.ArrowException, OSError):
+        raise SourceError(
+            f"{file.name}: it is no Parquet file, or was cut short; fetch it again, or correct "
+            "`format`"
+        ) from None
+    if metadata.num_rows == 0:
+        raise SourceError(f"{file.name}: it has no row; the night needs the real file")
+    matched = match_header(file.name, names, source)
+    scan = (
+        f"read_parquet({literal(str(file.path))}, binary_as_string = true,"
+        " hive_partitioning = false{more})"
+    )
+    described = connection.execute(f"DESCRIBE SELECT * FROM {scan.format(more='')}").fetchall()
+    columns = {
+        name: FileColumn(quote(described[at][0]), described[at][1])
+        for name, at in matched.positions.items()
+    }
+    origin = scan.format(more=", file_row_number = true")
+    typed = typed_rows_sql(source, columns, origin, row_number="file_row_number")
+    return OpenFile(typed, matched.ignored, rows=metadata.num_rows)
+
+
+def _read_csv_sql(text: CsvText, source: SourceSpec, rejects: str) -> str:
+    """Write the scan of a CSV file, with nothing left to guess (faults: DuckDB's sniffer)."""
+    columns = ", ".join(f"'c{at}': 'VARCHAR'" for at in range(len(text.header)))
+    options = {
+        "auto_detect": "false",
+        "columns": f"{{{columns}}}",
+        "header": "true",
+        "delim": literal(source.delimiter),
+        "quote": literal('"'),
+        "escape": literal('"'),
+        "new_line": literal(text.line_end.replace("\r", "\\r").replace("\n", "\\n")),
+        "nullstr": literal(NO_TEXT),
+        "compression": literal("gzip" if text.is_gzip else "none"),
+        "hive_partitioning": "false",
+        "strict_mode": "true",
+        "max_line_size": str(LONGEST_LINE_BYTES),
+        "store_rejects": "true",
+        "rejects_table": literal(rejects),
+        "rejects_scan": literal(f"{rejects}_scan"),
+        "rejects_line_size_limit": "1",
+    }
+    listed = ", ".join(f"{option} = {value}" for option, value in options.items())
+    return f"read_csv({literal(str(text.path))}, {listed})"
+
+
+def _write_stretches(connection: Connection, numbering: Numbering, rows: int, number: int) -> None:
+    stretches = pa.table(
+        {
+            "first_row": pa.array(numbering.first_rows, pa.int64()),
+            "next_row": pa.array([*numbering.first_rows[1:], rows], pa.int64()),
+            "rows_before": pa.array(numbering.rows_before, pa.int64()),
+            "line": pa.array(numbering.lines, pa.int64()),
+        }
+    )
+    connection.register("stretches_of_rows", stretches)
+    try:
+        connection.execute(
+            f"CREATE TEMP TABLE {quote(f'stretches_{number}')} AS"
+            f" SELECT *, unnest(range(first_row >> {_BUCKET_BITS},"
+            f" (next_row - 1 >> {_BUCKET_BITS}) + 1)) AS bucket"
+            " FROM stretches_of_rows WHERE next_row > first_row"
+        )
+    finally:
+        connection.unregister("stretches_of_rows")
+
+
+def _parser_error(file: SourceFile, error: DatabaseError) -> Exception:
+    if type(error).__name__ != "InvalidInputException":
+        return error
+    return SourceError(
+        f"{file.name}: its lines end in more than one way, or a carriage return stands within a "
+        "value without quotation marks; write it with one kind of line end"
+    )
+
+
+def _setting(connection: Connection, name: str) -> str:
+    return str(connection.execute("SELECT current_setting(?)", [name]).fetchall()[0][0])

@@ -19,13 +19,11 @@ _ADVICE = {
 def without_values(what: str) -> Iterator[None]:
     """Turn an error of the database into a PreparationError that names `what`, and no value.
 
-    The error is raised outside the handler, so that not even its context leads to the message.
+    Its context is suppressed: tracebacks, and Dagster's event log, would show it.
     """
-    kind = None
     try:
         yield
     except DatabaseError as error:
         kind = type(error).__name__
-    if kind is not None:
-        advice = _ADVICE.get(kind, "run `segmentation doctor`, and look at free space and the file")
-        raise PreparationError(f"{what}: DuckDB stopped with {kind}; {advice}")
+        advice = _ADVICE.get(kind, "look at free space with `segmentation doctor`, and run it again")
+        raise PreparationError(f"{what}: DuckDB stopped with {kind}; {advice}") from None

@@ -213,6 +213,8 @@ class SourceSpec(ClosedModel):
         if self.time is None:
             if self.kind in ("transactions", "web"):
                 raise ValueError(f"a source of kind {self.kind} needs `time`")
+            if self.freshness != Freshness():
+                raise ValueError("`freshness` needs `time`, the column that says how old a row is")
             return
         column = self.columns.get(self.time)
         if column is None:

@@ -375,7 +375,7 @@ def test_a_work_table_of_another_date_is_refused(workbench, night):
         query = workbench.work_queries("profession")[table.name]
         workbench.write(connection, table, query, night(2))
         validated.remove(table)
-        with pytest.raises(StaleUpstreamError, match="was made for 2025-06-02, not for 2025-06-01"):
+        with pytest.raises(StaleUpstreamError, match="for 2025-06-02, not for 2025-06-01"):
             publish(connection, workbench.home, night(1), workbench.ready(), validated)
     assert current_version(workbench.home.published) is None
 

@@ -1,4 +1,4 @@
-"""Is there structure? The evidence for a number of segments, and the verdict that is published.
+"""Whether there is structure: the evidence for segments, and the verdict that is published.
 
 Stability is not structure: K-Means cuts one correlated Gaussian into halves that reappear in
 every resample. So the verdict rests on three independent questions:

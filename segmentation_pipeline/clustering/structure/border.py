@@ -1,4 +1,4 @@
-"""Are customers rarer between neighbouring segments than in their centres?
+"""Whether customers are rarer between neighbouring segments than in their centres.
 
 A cut through a continuum runs through a crowd. Between real groups the border is emptier than
 the emptier of the two centres. The test looks along the line between two centroids, at customers
@@ -97,6 +97,7 @@ def border_test(
         fit_predict: refits the same algorithm on half of the customers; called from threads.
         seed: same seed, same result, whatever `n_jobs` is.
         n_jobs: threads.
+
     """
     segments, sizes = np.unique(labels[labels != NOISE], return_counts=True)
     # m = 0 and q = size is the best that the smallest segment can reach.
@@ -132,7 +133,7 @@ def neighbouring_pairs(centroids: Matrix) -> NDArray[np.intp]:
     """
     k = len(centroids)
     products = centroids @ centroids.T
-    pairs = []
+    pairs: list[tuple[int, int]] = []
     for a in range(k - 1):
         # (a - c) . (b - c) for each b > a and each c.
         angles = products[a, a + 1 :, None] - products[a] - products[a + 1 :] + products.diagonal()
@@ -140,7 +141,7 @@ def neighbouring_pairs(centroids: Matrix) -> NDArray[np.intp]:
         angles[:, a] = 0.0
         angles[np.arange(len(others)), others] = 0.0
         free = (angles >= -1e-12 * products.diagonal().max()).all(axis=1)
-        pairs.extend((a, b) for b in others[free])
+        pairs.extend((a, int(b)) for b in others[free])
     return np.array(pairs, dtype=np.intp).reshape(-1, 2)
 
 
@@ -177,7 +178,7 @@ def _zone_counts(matrix: Matrix, centroids: Matrix, pairs: NDArray[np.intp]) -> 
 
 
 def _worst_pair(counts: NDArray[np.intp], matched: NDArray[np.bool_]) -> tuple[float, float]:
-    """p and depth of the pair with the largest p."""
+    """The p and the depth of the pair with the largest p."""
     border, centre = counts[:, 0], counts[:, 1:].min(axis=1)
     p = np.where(matched, binom.cdf(border, border + centre, 0.5), 1.0)
     depth = np.where(matched & (centre > 0), 1.0 - border / np.maximum(centre, 1), 0.0)

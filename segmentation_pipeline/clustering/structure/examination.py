@@ -80,6 +80,7 @@ def structure_sample(
     Raises:
         ClusteringError: if there is no feature, if features differ in length, or if what was
             prepared has other rows or is not finite.
+
     """
     lengths = {len(feature.values) for feature in features}
     if len(lengths) != 1 or lengths == {0}:
@@ -130,6 +131,7 @@ def examine(
             where a parameter depends on the number of customers, it must follow.
         n_resamples: bootstrap draws of the stability.
         n_jobs: threads.
+
     """
     segments, sizes = np.unique(labels[labels != NOISE], return_counts=True)
     n_segments = len(segments)
@@ -178,6 +180,7 @@ def structure_verdict(
 
     Raises:
         ClusteringError: as `structure_sample`.
+
     """
     tried = list(ks) if n_segments is None else [n_segments]
     sample = structure_sample(features, prepare, seed=seed, ks=tried, n_jobs=n_jobs)

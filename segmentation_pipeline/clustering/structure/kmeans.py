@@ -59,7 +59,7 @@ def nested_starts(matrix: Matrix, seed: int, n_clusters: int) -> list[Matrix]:
     n_trials = 2 + int(np.log(n_clusters))
 
     def squared_distances(rows: Labels) -> Matrix:
-        distances = squares[rows, None] + squares - 2.0 * (matrix[rows] @ matrix.T)
+        distances: Matrix = squares[rows, None] + squares - 2.0 * (matrix[rows] @ matrix.T)
         distances[distances <= negligible] = 0.0
         return distances
 

@@ -33,6 +33,7 @@ def link_leak(
         labels: the partition, shape (n,).
         metric: the one that was clustered in.
         p: the exponent of `minkowski`.
+
     """
     from sklearn.neighbors import NearestNeighbors
 

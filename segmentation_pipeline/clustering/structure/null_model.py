@@ -40,7 +40,8 @@ class _Margin:
             rows = np.arange(size)
         else:
             rows = latents[:, self.absence].argsort()[:size]
-        return rows[latents[rows, position].argsort()]
+        dealt: NDArray[np.intp] = rows[latents[rows, position].argsort()]
+        return dealt
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,7 +106,6 @@ def _margins(features: Sequence[RawFeature]) -> tuple[_Margin, ...]:
     Customers who never answered a survey lack all of its features together. The null keeps that:
     else absence, which many a preparation turns into features, would look like a segment.
     """
-    n = len(features[0].values)
     absences: dict[bytes, int] = {}
     margins: list[_Margin] = []
     for feature in features:
@@ -153,7 +153,7 @@ def _category_positions(features: Sequence[RawFeature]) -> dict[int, Matrix]:
         else:
             blocks.append(_standard_scores(feature.values)[:, None])
 
-    positions = {}
+    positions: dict[int, Matrix] = {}
     for index, code in codes.items():
         component = _first_component(blocks[:index] + blocks[index + 1 :], len(code))
         present = code >= 0
@@ -161,7 +161,8 @@ def _category_positions(features: Sequence[RawFeature]) -> dict[int, Matrix]:
         means = sums / np.bincount(code[present])
         # Ranked, so that equal means (no other features at all) leave the categories in order.
         rank = means.argsort(kind="stable").argsort().astype(np.float64)
-        positions[index] = np.where(present, rank[code], np.nan) if present.any() else code * np.nan
+        positions[index] = np.full(len(code), np.nan)
+        positions[index][present] = rank[code[present]]
     return positions
 
 
@@ -170,10 +171,12 @@ def _first_component(blocks: Sequence[Matrix], n: int) -> Matrix:
     if not blocks:
         return np.zeros(n)
     columns = np.hstack(blocks)
-    if columns.shape[1] > n:
-        return eigh(columns @ columns.T, subset_by_index=[n - 1, n - 1])[1][:, 0]
-    last = columns.shape[1] - 1
-    return columns @ eigh(columns.T @ columns, subset_by_index=[last, last])[1][:, 0]
+    # The eigenvector of the smaller of the two products of columns with themselves.
+    wide = columns.shape[1] > n
+    product = columns @ columns.T if wide else columns.T @ columns
+    last = len(product) - 1
+    vector: Matrix = eigh(product, subset_by_index=[last, last])[1][:, 0]
+    return vector if wide else columns @ vector
 
 
 def _spearman(margins: Sequence[_Margin], rows: Sequence[NDArray[np.intp]], n: int) -> Matrix:

@@ -1,4 +1,4 @@
-"""Do features combine beyond what their correlations explain?
+"""Whether features combine beyond what their correlations explain.
 
 In the spirit of Senbabaoglu, Michailidis & Li 2014 (doi 10.1038/srep06207): compare with data
 that keep everything but the groups. A small p is never enough alone. Heavy tails and curved

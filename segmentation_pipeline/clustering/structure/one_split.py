@@ -1,4 +1,4 @@
-"""Is a segmentation nearly the same as one cut of one feature?"""
+"""Whether a segmentation is nearly the same as one cut of one feature."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -51,7 +51,8 @@ class _Cut:
     def assign(self, positions: Sequence[Matrix], rows: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Who of the rows is in the second segment, shape (len(rows),)."""
         threshold = roundest(self.below, self.above)
-        return (positions[self.feature][rows] >= threshold) == self.second_is_above
+        above: NDArray[np.bool_] = positions[self.feature][rows] >= threshold
+        return above if self.second_is_above else ~above
 
 
 def one_split(features: Sequence[RawFeature], labels: Labels, *, seed: int) -> OneSplit | None:

@@ -26,6 +26,7 @@ class RawFeature:
 
     Raises:
         ClusteringError: if values are not one-dimensional, or not numbers where they must be.
+
     """
 
     name: str
@@ -51,9 +52,10 @@ class RawFeature:
     def missing(self) -> NDArray[np.bool_]:
         """Which customers have no value, shape (n,)."""
         if self.kind != "categorical":
-            return np.isnan(self.values)
+            nan: NDArray[np.bool_] = np.isnan(self.values)
+            return nan
         # NaN is the one value that differs from itself.
-        return np.array([v is None or v != v for v in self.values], dtype=np.bool_)  # noqa: PLR0124
+        return np.array([v is None or v != v for v in self.values], dtype=np.bool_)
 
     def take(self, rows: NDArray[np.intp]) -> "RawFeature":
         """The same feature of some customers."""

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from segmentation_pipeline.clustering.structure.raw_features import Labels, Matrix
 
-
 Distances = NDArray[np.float32]
 
 

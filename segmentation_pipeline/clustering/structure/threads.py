@@ -13,9 +13,8 @@ R = TypeVar("R")
 @cache
 def _thread_pools() -> Any:
     # Imported late and kept: scanning the loaded libraries costs more than a small fit.
-    import sklearn  # noqa: F401  (its OpenMP library must be loaded to be found)
-    import sklearn.cluster  # noqa: F401
-    from threadpoolctl import ThreadpoolController
+    import sklearn.cluster  # noqa: F401  (its OpenMP library must be loaded to be found)
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
     return ThreadpoolController()
 

@@ -90,6 +90,7 @@ def choose_segment_count(candidates: Sequence[Evidence], *, smallest_share: floa
     Args:
         candidates: evidence for at least one number of segments.
         smallest_share: the share of customers that every segment must have.
+
     """
     big_enough = [c for c in candidates if c.smallest_share >= smallest_share]
     if not big_enough:

@@ -1,0 +1,123 @@
+"""Looks at the sources without loading them: for `segmentation check`, and for a night's date."""
+
+import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from segmentation_pipeline.ingestion.files import SourceFile, digest_file, file_date, source_files
+from segmentation_pipeline.ingestion.incoming import (
+    ROW_FAILURE,
+    VALUE_FAILURES,
+    explained,
+)
+from segmentation_pipeline.ingestion.numbering import number_rows
+from segmentation_pipeline.ingestion.reading import OpenFile, open_file, take_rejects
+from segmentation_pipeline.ingestion.rejects import refuse_many
+from segmentation_pipeline.specification.home import Home
+from segmentation_pipeline.specification.sources import SourceSpec
+from segmentation_pipeline.warehouse import Connection, literal, open_in_memory, quote
+
+
+def check_source(home_path: Path, name: str, source: SourceSpec) -> list[str]:
+    """Read a source's files as a night would, and tell in a line each what it would find.
+
+    Writes nothing to the home. Raises SourceError for a file that no night can load.
+    """
+    told = []
+    with _opened_files(home_path, name, source) as files:
+        for connection, file, opened in files:
+            told.append(f"{name}: {file.name}: {_describe(connection, file, source, opened)}")
+    return told
+
+
+def latest_date(home: Home, not_after: dt.date | None = None) -> dt.date | None:
+    """Find the latest date in a home's sources: of an answer, an event or a dated snapshot.
+
+    Dates after `not_after` don't count: one mistyped year would name the night. None where no
+    source says its date.
+    """
+    found = [
+        date
+        for name, source in home.customers.sources.items()
+        for date in _latest_dates(home.path, name, source, not_after)
+    ]
+    return max(found, default=None)
+
+
+def _latest_dates(
+    home_path: Path, name: str, source: SourceSpec, not_after: dt.date | None
+) -> Iterator[dt.date]:
+    if source.snapshot_date is not None:
+        for path in source_files(home_path, name, source):
+            date = file_date(source.snapshot_date.file_name, path)
+            if not_after is None or date <= not_after:
+                yield date
+    if source.time is None:
+        return
+    day = f"CAST({quote(source.time)} AS DATE)"
+    counted = "true" if not_after is None else f"{day} <= {literal(not_after)}"
+    with _opened_files(home_path, name, source) as files:
+        for connection, _, opened in files:
+            (row,) = connection.execute(
+                f"SELECT max({day}) FILTER (WHERE {counted}) FROM ({opened.typed.sql})"
+            ).fetchall()
+            if row[0] is not None:
+                yield row[0]
+
+
+@contextmanager
+def _opened_files(
+    home_path: Path, name: str, source: SourceSpec
+) -> Iterator[Iterator[tuple[Connection, SourceFile, OpenFile]]]:
+    """Open the files of a source one after the other, with a database in memory for each source."""
+    with TemporaryDirectory() as folder, open_in_memory(spill=Path(folder)) as connection:
+
+        def files() -> Iterator[tuple[Connection, SourceFile, OpenFile]]:
+            for number, path in enumerate(source_files(home_path, name, source)):
+                file = digest_file(home_path, path)
+                with (
+                    explained(file.name),
+                    open_file(connection, file, source, number) as opened,
+                ):
+                    yield connection, file, opened
+
+        yield files()
+
+
+def _describe(
+    connection: Connection, file: SourceFile, source: SourceSpec, opened: OpenFile
+) -> str:
+    rows, failed = connection.execute(
+        f"SELECT count(*), count({quote(ROW_FAILURE)}) FROM ({opened.typed.sql})"
+    ).fetchall()[0]
+    rejected = failed
+    first_lines = f"{failed} without a customer id or a time" if failed else ""
+    if opened.text is not None:
+        rejects = take_rejects(connection, opened)
+        numbered = number_rows(file.name, opened.text, source.delimiter, rows, rejects)
+        rejected += sum(bad.rows for bad in numbered.unreadable)
+        named = [f"line {bad.line}: {bad.reason}" for bad in numbered.unreadable[:5]]
+        first_lines = "; ".join([*named, *([first_lines] if failed else [])])
+    refuse_many(source, file.name, rows - failed, rejected, first_lines)
+    said = [f"{rows - failed:,} rows"]
+    if rejected:
+        said.append(f"{rejected:,} rows cannot be read ({first_lines})")
+    if opened.typed.failures:
+        said += _describe_values(connection, opened)
+    if opened.ignored:
+        said.append(f"undeclared columns ignored: {', '.join(opened.ignored)}")
+    return "; ".join(said)
+
+
+def _describe_values(connection: Connection, opened: OpenFile) -> list[str]:
+    listed = ", ".join(literal(failure.column) for failure in opened.typed.failures)
+    counted = connection.execute(
+        "SELECT column_name, count(*) FROM (SELECT"
+        f" [{listed}][unnest({quote(VALUE_FAILURES)}) + 1] AS column_name"
+        f" FROM ({opened.typed.sql})"
+        f" WHERE {quote(VALUE_FAILURES)} IS NOT NULL AND {quote(ROW_FAILURE)} IS NULL)"
+        " WHERE column_name IS NOT NULL GROUP BY ALL ORDER BY ALL"
+    ).fetchall()
+    return [f"{count:,} values of `{column}` cannot be read" for column, count in counted]
