@@ -30,8 +30,8 @@ from segmentation_pipeline.clustering.structure.examination import (
     kmeans_candidates,
     structure_sample,
 )
-from segmentation_pipeline.clustering.structure.kmeans import kmeans_labels
 from segmentation_pipeline.clustering.structure.raw_features import Matrix, RawFeature
+from segmentation_pipeline.clustering.structure.small_kmeans import kmeans_labels
 from segmentation_pipeline.clustering.structure.verdict import choose_segment_count, judge
 
 RESULTS = Path(__file__).parent / "results"

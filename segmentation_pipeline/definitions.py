@@ -48,7 +48,7 @@ def build_definitions(
             for group, assets in groups.items()
             for asset in _with_attributes(home, group, partitions, assets)
         ],
-        asset_checks=build_checks(home, partitions),
+        asset_checks=build_checks(home),
         jobs=automation.jobs,
         schedules=automation.schedules,
         sensors=automation.sensors,

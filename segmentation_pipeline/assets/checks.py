@@ -49,7 +49,7 @@ def validated_segmentation_tables(name: str) -> list[Table]:
 
 
 def build_checks(
-    home: Home, partitions: dg.PartitionsDefinition[str]
+    home: Home,
 ) -> Sequence[dg.AssetChecksDefinition]:
     """Make the checks of every table that is validated."""
     first = home.customers.nights.first
@@ -61,7 +61,6 @@ def build_checks(
                 raw_table(name),
                 raw_source_suite(name, source, first),
                 partial(_raw_suite, name, source),
-                partitions,
             )
         )
     checks.append(
@@ -70,16 +69,15 @@ def build_checks(
             CUSTOMERS,
             customers_suite(home.customers, first),
             partial(_customers_suite, home.customers),
-            partitions,
         )
     )
     for name in home.segmentations:
-        checks += _segmentation_checks(name, partitions)
+        checks += _segmentation_checks(name)
     return checks
 
 
 def _segmentation_checks(
-    name: str, partitions: dg.PartitionsDefinition[str]
+    name: str,
 ) -> Iterator[dg.AssetChecksDefinition]:
     matrix = Table(name, "feature_matrix")
     yield _table_checks(
@@ -87,7 +85,6 @@ def _segmentation_checks(
         matrix,
         feature_matrix_suite(()),
         partial(_matrix_suite, matrix),
-        partitions,
     )
     for table in work_tables(name):
         suite = contract_suite(CONTRACTS[table.name])
@@ -96,7 +93,6 @@ def _segmentation_checks(
             table,
             suite,
             partial(_fixed_suite, suite),
-            partitions,
         )
 
 
@@ -127,7 +123,6 @@ def _table_checks(
     table: Table,
     declared: Sequence[Expectation],
     make_suite: MakeSuite,
-    partitions: dg.PartitionsDefinition[str],
 ) -> dg.AssetChecksDefinition:
     """Make one op that runs a table's whole suite and tells each expectation's result."""
     specs = [
@@ -136,7 +131,6 @@ def _table_checks(
             asset=key,
             description=expectation.description,
             blocking=expectation.severity == "error",
-            partitions_def=partitions,
         )
         for expectation in declared
     ]

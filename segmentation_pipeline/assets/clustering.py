@@ -1,9 +1,9 @@
 """Group `clustering` of a segmentation: the candidates, and the model that was chosen."""
 
-import hashlib
 from collections.abc import Sequence
 
 import dagster as dg
+import numpy as np
 
 from segmentation_pipeline.assets.champion import Champion, champion_in_force
 from segmentation_pipeline.assets.metadata import Metadata, small_table, table_metadata
@@ -22,8 +22,7 @@ from segmentation_pipeline.clustering.tables import (
     candidate_rows,
     centroid_rows,
 )
-from segmentation_pipeline.features import read_preparation
-from segmentation_pipeline.features.sample import read_sample
+from segmentation_pipeline.features import kept_preparation, read_sample
 from segmentation_pipeline.specification.home import Home, fitting_digest
 from segmentation_pipeline.warehouse import (
     Build,
@@ -112,9 +111,10 @@ def _fit_champion(
     spec, limits = home.segmentations[name].clustering, home.customers.limits
     matrix_table = Table(name, "feature_matrix")
     columns = list(column_types(connection, matrix_table))[1:]
-    _, matrix = read_sample(
+    _, sample = read_sample(
         connection, matrix_table, columns, seed=spec.seed, limit=limits.sample_customers
     )
+    matrix = sample.astype(np.float64)
     found = search_candidates(
         matrix,
         k_range=_tries(home, name),
@@ -128,7 +128,7 @@ def _fit_champion(
     chosen = choose_candidate(found, fixed_k=spec.segments)
     if chosen.centroids is None:
         raise TypeError("a chosen candidate has centroids")
-    preparation = read_preparation(connection, name).to_json()
+    preparation = kept_preparation(connection, name)
     fitted = kmeans_model(
         chosen.centroids,
         matrix,
@@ -139,7 +139,7 @@ def _fit_champion(
             "starts": spec.starts,
             "silhouette": chosen.silhouette,
             "reason": chosen.reason,
-            "preparation": preparation,
+            "preparation": preparation.to_json(),
         },
     )
     record = register_champion(
@@ -149,7 +149,7 @@ def _fit_champion(
         build,
         segmentation=name,
         specification_digest=fitting_digest(home.segmentations[name]),
-        preparation_digest=hashlib.sha256(preparation.encode()).hexdigest(),
+        preparation_digest=preparation.digest,
         reason=chosen.reason,
     )
     context.log.info(f"{name}: model version {record.model_version}, k = {chosen.k}")

@@ -54,7 +54,9 @@ def build_customer_assets(home: Home) -> Sequence[dg.AssetsDefinition]:
                 column: [(raw_key(source), column) for source in sources]
                 for column, sources in spec.columns_by_source().items()
             }
-            report = f"SELECT * FROM {CLEANING_REPORT.sql} ORDER BY rows DESC, ALL"
+            report = (
+                f"SELECT * FROM {CLEANING_REPORT.sql} ORDER BY source, rows DESC, step, column_name"
+            )
             return (
                 dg.MaterializeResult(
                     asset_key=CUSTOMERS_KEY,

@@ -1,6 +1,6 @@
 """Group `features` of a segmentation: engineered values, what was fitted on them, the matrix."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
@@ -16,18 +16,22 @@ from segmentation_pipeline.assets.resources import Workshop
 from segmentation_pipeline.assets.sources import raw_key
 from segmentation_pipeline.features import (
     Preparation,
-    fit_preparation,
+    fit_on_sample,
+    keep_preparation,
     make_engineered_features,
     make_feature_matrix,
-    write_preparation,
 )
 from segmentation_pipeline.ingestion import raw_table
 from segmentation_pipeline.preparation import CUSTOMERS, events_sql
 from segmentation_pipeline.specification.expressions import referenced_columns
 from segmentation_pipeline.specification.home import Home, feature_column
-from segmentation_pipeline.warehouse import Connection, Table, require_builds
+from segmentation_pipeline.warehouse import Connection, Table, count_rows, require_builds
 
-FITTED = ("encodings", "scalings", "feature_selection")
+FITTED = {
+    "encodings": "What each category becomes: feature, category -> numbers.",
+    "scalings": "Centre, spread, bounds, fill and weight of each matrix column.",
+    "feature_selection": "Which features were kept, which dropped, and why.",
+}
 
 
 def build_feature_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]:
@@ -61,74 +65,71 @@ def build_feature_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]
             table = Table(name, "engineered_features")
             return dg.MaterializeResult(
                 metadata={
-                    **table_metadata(connection, table, made.customers, described),
-                    "divisions_by_zero": dict(made.undefined_values),
+                    **table_metadata(connection, table, made.rows, described),
+                    "left_out": made.left_out,
+                    "missing": dict(made.missing),
+                    "undefined": dict(made.undefined),
                 }
             )
 
     @dg.multi_asset(
-        name=f"{name}__fitted_preparation",
+        name=f"{name}__prepared_features",
         specs=[
+            *(
+                dg.AssetSpec(
+                    [name, table],
+                    deps=[[name, "engineered_features"]],
+                    description=description,
+                    kinds={"duckdb"},
+                )
+                for table, description in FITTED.items()
+            ),
             dg.AssetSpec(
-                [name, table],
-                deps=[[name, "engineered_features"]],
-                description=description,
+                [name, "feature_matrix"],
+                deps=[[name, "engineered_features"], *([name, table] for table in FITTED)],
+                description="What distances are made of: encoded, scaled, filled, weighted.",
                 kinds={"duckdb"},
-            )
-            for table, description in (
-                ("encodings", "What each category becomes: feature, category -> numbers."),
-                ("scalings", "Centre, spread, bounds, fill and weight of each matrix column."),
-                ("feature_selection", "Which features were kept, which dropped, and why."),
-            )
+            ),
         ],
     )
-    def fitted_preparation(
+    def prepared_features(
         context: dg.AssetExecutionContext, workshop: Workshop
-    ) -> tuple[dg.MaterializeResult, ...]:
+    ) -> Iterator[dg.MaterializeResult]:
         with workshop.step(context) as (connection, build):
             require_builds(connection, [Table(name, "engineered_features")], build.as_of)
+            limits = workshop.home.customers.limits
             champion = champion_in_force(connection, workshop.home, name, build.as_of)
             if champion is None:
-                preparation = fit_preparation(connection, name, spec, workshop.home.customers)
+                preparation = fit_on_sample(connection, name, spec, limits)
                 origin = "fitted on this night's customers"
             else:
                 preparation = Preparation.from_json(champion.preparation)
                 origin = f"kept from model version {champion.record.model_version}"
-            context.log.info(f"{name}: preparation {origin}")
-            rows = write_preparation(connection, name, preparation, build)
-            return tuple(
-                dg.MaterializeResult(
+            keep_preparation(connection, name, preparation, build)
+            made = make_feature_matrix(connection, name, preparation, limits, build)
+            for alarm in made.alarms:
+                context.log.warning(alarm)
+            for table in FITTED:
+                yield dg.MaterializeResult(
                     asset_key=[name, table],
-                    metadata=_fitted_metadata(connection, Table(name, table), rows[table], origin),
+                    metadata={**_fitted_metadata(connection, name, table), "origin": origin},
                 )
-                for table in FITTED
+            yield dg.MaterializeResult(
+                asset_key=[name, "feature_matrix"],
+                metadata={
+                    **table_metadata(connection, Table(name, "feature_matrix"), made.rows),
+                    "is_stored": made.is_stored,
+                    "missing_shares": dict(made.missing_shares),
+                },
             )
 
-    @dg.asset(
-        key_prefix=[name],
-        deps=[[name, "engineered_features"], *([name, table] for table in FITTED)],
-        kinds={"duckdb"},
-    )
-    def feature_matrix(
-        context: dg.AssetExecutionContext, workshop: Workshop
-    ) -> dg.MaterializeResult:
-        """The numbers that distances are made of: encoded, clipped, scaled, filled, weighted."""
-        with workshop.step(context) as (connection, build):
-            needed = [Table(name, table) for table in ("engineered_features", *FITTED)]
-            require_builds(connection, needed, build.as_of)
-            rows = make_feature_matrix(
-                connection, name, spec, workshop.home.customers.limits, build
-            )
-            table = Table(name, "feature_matrix")
-            return dg.MaterializeResult(metadata=table_metadata(connection, table, rows))
-
-    return [engineered_features, fitted_preparation, feature_matrix]
+    return [engineered_features, prepared_features]
 
 
-def _fitted_metadata(connection: Connection, table: Table, rows: int, origin: str) -> Metadata:
+def _fitted_metadata(connection: Connection, name: str, table_name: str) -> Metadata:
+    table = Table(name, table_name)
     return {
-        **table_metadata(connection, table, rows),
-        "origin": origin,
+        **table_metadata(connection, table, count_rows(connection, table)),
         "rows": small_table(connection, f"SELECT * FROM {table.sql} ORDER BY ALL"),
     }
 

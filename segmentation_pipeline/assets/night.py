@@ -79,7 +79,7 @@ def run_night(
         result = _execute(definitions, job, as_of, instance, steps)
         failures = _failures(result)
         published = _published(result)
-        if failures and published is None and not _is_refused(failures):
+        if failures and published is None and _completed_segmentations(result):
             rest = _execute(definitions, "publish", as_of, instance, steps)
             published = _published(rest)
             failures += tuple(failure for failure in _failures(rest) if published is None)
@@ -119,18 +119,16 @@ def _failures(result: dg.ExecuteInProcessResult) -> tuple[str, ...]:
         for evaluation in result.get_asset_check_evaluations()
         if not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.ERROR
     ]
-    for event in result.all_events:
-        if event.is_step_failure:
-            error = event.step_failure_data.error
-            while error is not None and error.cause is not None:
-                error = error.cause
-            if error is not None and error.cls_name != "DagsterAssetCheckFailedError":
-                messages.append(f"{event.step_key}: {_said(error.cls_name, error.message)}")
-        elif event.is_failure and event.event_specific_data is not None:
-            error = getattr(event.event_specific_data, "error", None)
-            if error is not None:
-                cause = error.cause or error
-                messages.append(_said(cause.cls_name, cause.message))
+    failed = [event for event in result.all_events if event.is_step_failure]
+    # Without a failed step, the run itself failed: it could not take the lock, for instance.
+    failed = failed or [event for event in result.all_events if event.is_run_failure]
+    for event in failed:
+        error = getattr(event.event_specific_data, "error", None)
+        while error is not None and error.cause is not None:
+            error = error.cause
+        if error is not None and error.cls_name != "DagsterAssetCheckFailedError":
+            where = f"{event.step_key.replace('__', '/')}: " if event.step_key else ""
+            messages.append(where + _said(error.cls_name, error.message))
     return tuple(dict.fromkeys(messages))
 
 
@@ -153,9 +151,10 @@ def _published(result: dg.ExecuteInProcessResult) -> bool | None:
     return None
 
 
-def _is_refused(failures: tuple[str, ...]) -> bool:
-    """Whether the run never began, since another one holds the lock."""
-    return any("one home has one writer" in failure for failure in failures)
+def _completed_segmentations(result: dg.ExecuteInProcessResult) -> set[str]:
+    """Name the segmentations whose last table was made, which publishing alone may take further."""
+    keys = [event.asset_key for event in result.get_asset_materialization_events()]
+    return {key.path[0] for key in keys if key is not None and key.path[-1] == "segments"}
 
 
 class _StepCounter(logging.Handler):

@@ -18,7 +18,7 @@ PARTITION_TAG = "dagster/partition"
 Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext
 
 
-class Workshop(dg.ConfigurableResource):  # type: ignore[type-arg]
+class Workshop(dg.ConfigurableResource):
     """A home's warehouse, opened by the one run that may write to it.
 
     Dagster enters it once per run under the in-process executor, and leaves it after a failure too.

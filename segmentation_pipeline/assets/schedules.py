@@ -4,6 +4,7 @@ import datetime as dt
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -11,6 +12,11 @@ import dagster as dg
 from segmentation_pipeline.assets.resources import PARTITION_TAG
 from segmentation_pipeline.ingestion import latest_date, source_files
 from segmentation_pipeline.specification.home import Home
+
+if TYPE_CHECKING:  # Dagster has no public name for what `define_asset_job` returns
+    from dagster._core.definitions.unresolved_asset_job_definition import (
+        UnresolvedAssetJobDefinition as AssetJob,
+    )
 
 NIGHTLY = "nightly"
 HOME_TAG = "segmentation/home"
@@ -28,7 +34,7 @@ def daily_partitions(home: Home) -> dg.DailyPartitionsDefinition:
 class Automation:
     """What starts runs of a home."""
 
-    jobs: Sequence[dg.UnresolvedAssetJobDefinition]
+    jobs: "Sequence[AssetJob]"
     schedules: Sequence[dg.ScheduleDefinition]
     sensors: Sequence[dg.SensorDefinition]
 
@@ -79,9 +85,7 @@ def refresh_selection(segmentation: str) -> dg.AssetSelection:
     return own.upstream() | dg.AssetSelection.assets("published")
 
 
-def _schedule(
-    name: str, job: dg.UnresolvedAssetJobDefinition, cron: str, home: Home
-) -> dg.ScheduleDefinition:
+def _schedule(name: str, job: "AssetJob", cron: str, home: Home) -> dg.ScheduleDefinition:
     zone = home.customers.nights.time_zone
 
     def night(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
@@ -105,7 +109,7 @@ def _schedule(
     )
 
 
-def _new_files_sensor(home: Home, nightly: dg.UnresolvedAssetJobDefinition) -> dg.SensorDefinition:
+def _new_files_sensor(home: Home, nightly: "AssetJob") -> dg.SensorDefinition:
     """Ask for a night when source files changed, once they have stopped growing."""
 
     @dg.sensor(job=nightly, name="new_source_files", minimum_interval_seconds=60)
@@ -141,9 +145,7 @@ def _fingerprint(home: Home) -> str:
     return found.hexdigest()
 
 
-def _publish_the_rest_sensor(
-    nightly: dg.UnresolvedAssetJobDefinition, publish: dg.UnresolvedAssetJobDefinition
-) -> dg.SensorDefinition:
+def _publish_the_rest_sensor(nightly: "AssetJob", publish: "AssetJob") -> dg.SensorDefinition:
     """Publish what a failed night completed; a segmentation that failed keeps its old rows."""
 
     @dg.run_failure_sensor(name="publish_the_rest", monitored_jobs=[nightly], request_job=publish)

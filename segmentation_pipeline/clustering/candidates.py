@@ -12,7 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from segmentation_pipeline.clustering.kmeans import Partition, fit_partitions, one_segment
+from segmentation_pipeline.clustering.kmeans import (
+    Partition,
+    count_distinct,
+    fit_partitions,
+    one_segment,
+)
 from segmentation_pipeline.clustering.silhouette import silhouette_widths
 from segmentation_pipeline.clustering.workers import Workers
 from segmentation_pipeline.errors import ClusteringError
@@ -78,7 +83,7 @@ def search_candidates(
     Raises ClusteringError for a matrix that is empty or not finite, and a k below 2.
     """
     _check(matrix, k_range)
-    distinct = _count_distinct(matrix, max(k_range))
+    distinct = count_distinct(matrix, max(k_range))
     if distinct < min(k_range):
         return [_one_segment(matrix, distinct, min(k_range), privacy_floor)]
     fitted_ks = [k for k in k_range if k <= min(distinct, len(matrix) // 2)]
@@ -123,16 +128,6 @@ def _check(matrix: NDArray[np.float64], k_range: range) -> None:
         raise ClusteringError("no feature is left to make segments by")
     if not np.isfinite(matrix).all():
         raise ClusteringError("the feature matrix holds a NaN or infinite value")
-
-
-def _count_distinct(matrix: NDArray[np.float64], enough: int) -> int:
-    """Distinct rows, counted no further than `enough`."""
-    rows = 4 * enough
-    while True:
-        distinct = len(np.unique(matrix[:rows] + 0.0, axis=0))
-        if distinct >= enough or rows >= len(matrix):
-            return min(distinct, enough)
-        rows *= 8
 
 
 def _least_share(k: int, minimum_share: float | None) -> float:

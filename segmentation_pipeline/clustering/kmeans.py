@@ -6,7 +6,8 @@ bits that don't depend on threads, and an order of the centroids that doesn't de
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,12 @@ class Partition:
     seconds: float
 
 
+class _Start(NamedTuple):
+    centroids: NDArray[np.float64]
+    inertia: float
+    seconds: float
+
+
 def fit_partitions(
     matrix: NDArray[np.float64],
     ks: Sequence[int],
@@ -54,11 +61,11 @@ def fit_partitions(
 ) -> list[Partition]:
     """Fit K-Means for several k; one partition each, in that order.
 
-    Each k gets `n_init` k-means++ starts, run to convergence on a seeded sample (25,000 rows, or
-    200 a segment; all rows if fewer); the start with the least inertia (the first of equal ones)
-    is then run to convergence on all rows of `matrix` (n, d), which must have at least k distinct
-    ones. Memory: the matrix once more for each worker. `on_done` gets a phrase for each of the
-    `(n_init + 1) * len(ks)` fits.
+    Each k gets `n_init` k-means++ starts, run to convergence on a seeded sample of 25,000 rows, or
+    200 a segment (on all rows if there are fewer, or if the sample has fewer than k distinct ones).
+    The start with the least inertia, the first of equal ones, is then run to convergence on all
+    rows of `matrix` (n, d), which must have at least k distinct ones. Memory: the matrix once more
+    for each worker. `on_done` gets a phrase for each of the `(n_init + 1) * len(ks)` fits.
 
     The result depends on the rows' order, the seed and nothing else: not on `workers`.
     """
@@ -66,25 +73,24 @@ def fit_partitions(
 
     pool = Workers(workers)
     order = np.random.default_rng(seed).permutation(len(matrix))
+    start_rows = {k: _start_rows(matrix, order, k) for k in ks}
 
-    def run_start(job: tuple[int, int]) -> tuple[float, NDArray[np.float64], float]:
+    def run_start(job: tuple[int, int]) -> _Start:
         k, start = job
         began = time.perf_counter()
-        rows = matrix[np.sort(order[: max(_START_ROWS, _START_ROWS_PER_SEGMENT * k)])]
         state = int(np.random.SeedSequence([seed, k, start]).generate_state(1)[0])
-        fitted = KMeans(k, n_init=1, max_iter=_MOST_ITERATIONS, random_state=state).fit(rows)
-        return float(fitted.inertia_), fitted.cluster_centers_, time.perf_counter() - began
+        fitted = KMeans(k, n_init=1, max_iter=_MOST_ITERATIONS, random_state=state)
+        fitted.fit(start_rows[k])
+        return _Start(fitted.cluster_centers_, fitted.inertia_, time.perf_counter() - began)
 
-    def finish(job: tuple[int, list[tuple[float, NDArray[np.float64], float]]]) -> Partition:
+    def finish(job: tuple[int, list[_Start]]) -> Partition:
         k, starts = job
         began = time.perf_counter()
-        best = min(starts, key=lambda start: start[0])
-        fitted = KMeans(k, init=best[1], n_init=1, max_iter=_MOST_ITERATIONS).fit(matrix)
-        return _canonical(
-            matrix,
-            fitted.cluster_centers_,
-            sum(start[2] for start in starts) + time.perf_counter() - began,
-        )
+        best = min(starts, key=lambda start: start.inertia)
+        fitted = KMeans(k, init=best.centroids, n_init=1, max_iter=_MOST_ITERATIONS).fit(matrix)
+        partition = _canonical(matrix, fitted.cluster_centers_)
+        seconds = time.perf_counter() - began + sum(start.seconds for start in starts)
+        return replace(partition, seconds=seconds)
 
     def tell(k: int, phase: str) -> None:
         if on_done is not None:
@@ -96,11 +102,21 @@ def fit_partitions(
     return pool.map(finish, grouped, lambda job: tell(job[0], "best start on all rows"))
 
 
+def count_distinct(matrix: NDArray[np.float64], enough: int) -> int:
+    """Distinct rows of a matrix, counted no further than `enough`."""
+    rows = 4 * enough
+    while True:
+        distinct = len(np.unique(matrix[:rows] + 0.0, axis=0))  # -0.0 is 0.0
+        if distinct >= enough or rows >= len(matrix):
+            return min(distinct, enough)
+        rows *= 8
+
+
 def one_segment(matrix: NDArray[np.float64]) -> Partition:
     """Everyone in one segment around the mean (exactly the row, where all rows are equal)."""
     began = time.perf_counter()
     mean = matrix[0] + (matrix - matrix[0]).mean(axis=0)
-    return _canonical(matrix, mean[np.newaxis], time.perf_counter() - began)
+    return replace(_canonical(matrix, mean[np.newaxis]), seconds=time.perf_counter() - began)
 
 
 def kmeans_model(
@@ -138,9 +154,17 @@ def kmeans_model(
     )
 
 
-def _canonical(
-    matrix: NDArray[np.float64], centroids: NDArray[np.float64], seconds: float
-) -> Partition:
+def _start_rows(
+    matrix: NDArray[np.float64], order: NDArray[np.intp], k: int
+) -> NDArray[np.float64]:
+    count = max(_START_ROWS, _START_ROWS_PER_SEGMENT * k)
+    if count >= len(matrix):
+        return matrix
+    sample = matrix[np.sort(order[:count])]
+    return sample if count_distinct(sample, k) == k else matrix
+
+
+def _canonical(matrix: NDArray[np.float64], centroids: NDArray[np.float64]) -> Partition:
     # Ordered by coordinates first, so that a row between two centroids counts for the same one
     # whatever order the fit had left them in.
     centroids = centroids[np.lexsort(centroids.T[::-1])]
@@ -152,7 +176,7 @@ def _canonical(
         labels=found.own,
         sizes=_sizes(found.own, len(centroids)),
         inertia=float(found.own_squared.sum()),
-        seconds=seconds,
+        seconds=0.0,
     )
 
 

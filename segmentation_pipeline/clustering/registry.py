@@ -69,9 +69,15 @@ def champion(connection: Connection, segmentation: str, as_of: dt.date) -> Model
     """The model in force on a date; None before the first.
 
     It is the highest version promoted for that date or an earlier one. Versions count promotions
-    as they happened, so neither the clock nor the order of the dates run again matters.
+    as they happened, so neither the clock nor the order of the dates run again matters. Writes
+    nothing: a read-only connection will do.
     """
-    connection.execute(_MODELS_SQL)
+    is_there = connection.execute(
+        "SELECT count(*) FROM information_schema.tables WHERE table_catalog = current_database()"
+        " AND table_schema = 'core' AND table_name = 'models'"
+    ).fetchall()[0][0]
+    if not is_there:
+        return None
     found = connection.execute(
         f"SELECT {_COLUMNS} FROM core.models WHERE segmentation = ? AND as_of <= ?"
         " ORDER BY model_version DESC LIMIT 1",

@@ -13,13 +13,14 @@ from typing import Literal
 import numpy as np
 
 from segmentation_pipeline.clustering.structure.raw_features import NOISE, Labels, Matrix
-from segmentation_pipeline.clustering.structure.threads import map_in_threads
+from segmentation_pipeline.clustering.workers import Workers
 from segmentation_pipeline.errors import ClusteringError
 
 FitPredict = Callable[[Matrix, int, int], Labels]
 """(matrix of shape (n, d), seed, number of segments) -> labels, shape (n,), -1 for noise.
 
-A family that finds its own number of segments may ignore the one it is given.
+A family that finds its own number of segments may ignore the one it is given. Import the library
+that it calls beforehand: threads are limited for libraries that are loaded when work begins.
 """
 
 STABLE = 0.75
@@ -53,7 +54,7 @@ def cluster_stability(
     *,
     seed: int,
     n_resamples: int = N_RESAMPLES,
-    n_jobs: int = 1,
+    workers: int = 1,
 ) -> Stability:
     """Jaccard similarity of each segment with its likeness in refits on parts of the customers.
 
@@ -65,10 +66,10 @@ def cluster_stability(
     Args:
         matrix: what is clustered, shape (n, d).
         labels: the partition that is judged, shape (n,).
-        fit_predict: refits the same algorithm; called from `n_jobs` threads.
-        seed: same seed, same result, whatever `n_jobs` is.
+        fit_predict: refits the same algorithm; called from several threads.
+        seed: same seed, same result, whatever `workers` is.
         n_resamples: bootstrap draws.
-        n_jobs: threads.
+        workers: threads.
 
     Raises:
         ClusteringError: if matrix and labels differ in length.
@@ -94,7 +95,7 @@ def cluster_stability(
         )
 
     draws = range(n_resamples if bootstrap else N_SPLITS)
-    found = np.vstack(map_in_threads(similarities, draws, n_jobs=n_jobs))
+    found = np.vstack(Workers(workers).map(similarities, draws))
     seen = ~np.isnan(found)
     means = np.where(seen, found, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
     return Stability(

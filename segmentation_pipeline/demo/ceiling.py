@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from segmentation_pipeline.demo import mess, planted
 from segmentation_pipeline.demo.observation import Array
-from segmentation_pipeline.demo.population import STAFF_ID_SQL, segment_sql
-from segmentation_pipeline.demo.web import EVENTS
+from segmentation_pipeline.demo.population import STAFF_ID_SQL, Population, segment_sql
+from segmentation_pipeline.demo.web import EVENTS, first_second_sql
 from segmentation_pipeline.warehouse import Connection, literal, read_batches
 
 SAMPLED_CUSTOMERS = 100_000
@@ -22,12 +22,12 @@ SAMPLED_CUSTOMERS = 100_000
 _WINDOW_DAYS = 90
 
 
-def best_possible_ari(connection: Connection) -> dict[str, float]:
+def best_possible_ari(connection: Connection, population: Population) -> dict[str, float]:
     """Segmentation -> adjusted Rand index of the Bayes rule against the truth of the last night.
 
     Reads the tables `people`, `crm_last`, `survey` and `web_events`.
     """
-    seen = read_batches(connection, _observed_sql()).read_all()
+    seen = read_batches(connection, _observed_sql(population)).read_all()
     evidence = {
         planted.ENGAGEMENT: _engagement_evidence(seen),
         planted.PROFESSION: _profession_evidence(seen),
@@ -99,7 +99,7 @@ def _numbers(seen: pa.Table, column: str) -> Array:
     return np.asarray(seen.column(column).to_numpy(), dtype=np.float64)
 
 
-def _observed_sql() -> str:
+def _observed_sql(population: Population) -> str:
     """One row per sampled customer of the last night: what can be seen, and the true segments."""
     last = literal(planted.LAST_NIGHT)
     measures = (
@@ -107,7 +107,7 @@ def _observed_sql() -> str:
     )  # fmt: skip
     numbers = ", ".join(f"TRY_CAST({name} AS DOUBLE) AS {name}" for name in measures)
     earliest = literal(dt.date(1920, 1, 1))
-    window = literal(planted.LAST_NIGHT - dt.timedelta(days=_WINDOW_DAYS - 1))
+    window = planted.LAST_NIGHT - dt.timedelta(days=_WINDOW_DAYS - 1)
     events = ", ".join(
         f"count(DISTINCT sequence) FILTER (kind = {kind}) AS {event}"
         for kind, event in enumerate(EVENTS)
@@ -137,7 +137,7 @@ def _observed_sql() -> str:
     ), events AS (
         SELECT number, {events}
         FROM web_events
-        WHERE number <= {SAMPLED_CUSTOMERS} AND occurred_at >= {window}
+        WHERE number <= {SAMPLED_CUSTOMERS} AND second >= {first_second_sql(population, window)}
         GROUP BY number
     )
     SELECT crm.* EXCLUDE (staff_id), answers.* EXCLUDE (staff_id), {counts}, {truth}

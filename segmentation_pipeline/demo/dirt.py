@@ -18,12 +18,13 @@ def blanked_sql(draws: Draws, column: str, value: str, number: str = "number") -
 
 def spelled_sql(draws: Draws, column: str, value: str, number: str = "number") -> str:
     """Spell some cells of a category otherwise, and pad some with blanks."""
-    others = ", ".join(
-        f"{literal(name)}: [{', '.join(literal(spelling) for spelling in spellings)}]"
+    uniform = draws.uniform_sql(f"spelling {column}", number)
+    branches = " ".join(
+        f"WHEN {literal(name)} THEN [{', '.join(literal(spelling) for spelling in spellings)}]"
+        f"[1 + floor({uniform} * {len(spellings)})::BIGINT]"
         for name, spellings in mess.SPELLINGS[column].items()
     )
-    known = f"(MAP {{{others}}})[{value}]"
-    choice = f"{known}[1 + {draws.below_sql(f'spelling {column}', f'len({known})', number)}]"
+    choice = f"CASE {value} {branches} END"
     canonical = draws.chance_sql(f"canonical {column}", mess.CANONICAL_SHARE, number)
     padded = draws.chance_sql(f"padded {column}", mess.PADDED_SHARE, number)
     spelled = f"CASE WHEN {canonical} THEN {value} ELSE {choice} END"

@@ -35,12 +35,12 @@ def make_demo(
 ) -> DemoSummary:
     """Make the example: hospital staff in three sources, with planted segments.
 
-    `home` is an empty folder, one to be made, or an earlier demo, whose files are replaced; anything
-    else, or a YAML file of the earlier demo that was edited, raises `PipelineError` before anything
-    is written. `customers` is how many the CRM has on the first of `days` nights, the last of which
-    is 2025-06-30. DuckDB takes `memory_limit` and spills the rest into the home; the result doesn't
-    depend on that, nor on `threads` (all cores where nothing is said). `progress` is told what is
-    being made.
+    `home` is an empty folder, one to be made, or an earlier demo, whose files are replaced. A
+    folder of something else, or a YAML file of the earlier demo that was edited since, raises
+    `PipelineError` before anything is written. `customers` is how many the CRM has on the first of
+    `days` nights, the last of which is 2025-06-30. DuckDB takes `memory_limit` and spills the rest
+    into the home; the result depends neither on that nor on `threads` (all cores where nothing is
+    said). `progress` is told what is being made.
     """
     if customers < 1 or days < 1:
         raise PipelineError(f"a demo needs customers and days: got {customers} and {days}")
@@ -99,7 +99,7 @@ def _write_sources(
         snapshot = "FROM crm_last" if is_last else crm.snapshot_sql(draws, night)
         _copy(connection, snapshot, sources / "crm" / f"crm_{night}.{file_format}")
         first = population.history_start if night == population.first_night else night
-        events = web.file_sql(first, night)
+        events = web.file_sql(population, first, night)
         _copy(connection, events, sources / "web" / f"web_{night}.{file_format}")
     progress("the planted truth")
     _copy(connection, population.truth_sql(), folder / _TRUTH_NAME)

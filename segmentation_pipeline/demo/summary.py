@@ -50,7 +50,7 @@ def summarise(
     digests: dict[str, str],
 ) -> DemoSummary:
     """Count what is in the tables `people`, `survey`, `crm_last` and `web_events`."""
-    ari = best_possible_ari(connection)
+    ari = best_possible_ari(connection, population)
     return DemoSummary(
         customers=population.customers,
         days=population.days,

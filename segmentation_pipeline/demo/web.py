@@ -30,11 +30,14 @@ _EVENTS_PER_SPELL = 1024
 
 
 def events_sql(draws: Draws, population: Population) -> str:
-    """All events, in no order: number, kind (an index of EVENTS), sequence, occurred_at, amount."""
+    """All events, in no order: number, kind (its place in EVENTS), sequence, second, amount, copy.
+
+    `second` counts from the midnight that begins the oldest day: whole numbers are cheaper than
+    timestamps, of which `file_sql` makes one per event.
+    """
     arrivals = "\nUNION ALL\n".join(
         _arrivals_sql(draws, population, kind) for kind in planted.EVENT_RATES
     )
-    end = literal(planted.LAST_NIGHT + dt.timedelta(days=1))
     twice = draws.chance_sql("duplicate web", mess.DUPLICATE_SHARE["web"], "event")
     return f"""
     WITH {_spells_sql(population)}, arrivals AS (
@@ -42,13 +45,13 @@ def events_sql(draws: Draws, population: Population) -> str:
     ), {_mails_sql(draws, population)}, happened AS (
         SELECT * FROM arrivals
         UNION ALL
-        SELECT number, kind, sequence, occurred_at, NULL FROM mails
+        SELECT number, kind, sequence, second, NULL FROM mails
     ), numbered AS (
         SELECT
-            * REPLACE (sequence::UINTEGER AS sequence, kind::UTINYINT AS kind),
+            number, kind::UTINYINT AS kind, sequence::UINTEGER AS sequence,
+            second::UINTEGER AS second, amount,
             (number * {2 * _EVENTS_PER_SPELL} + sequence) * {len(EVENTS)} + kind AS event
         FROM happened
-        WHERE occurred_at < {end}
     )
     SELECT
         * EXCLUDE (event),
@@ -57,39 +60,49 @@ def events_sql(draws: Draws, population: Population) -> str:
     """
 
 
-def file_sql(first: dt.date, last: dt.date) -> str:
+def file_sql(population: Population, first: dt.date, last: dt.date) -> str:
     """The events of some days as they stand in a file, oldest first."""
+    begin = literal(population.history_start)
     names = ", ".join(literal(name) for name in EVENTS)
     letters = ", ".join(literal(letters) for letters in EVENTS.values())
     return f"""
     SELECT
         printf('WEB-%06d-%s%d', number, [{letters}][1 + kind], sequence) AS event_id,
-        {STAFF_ID_SQL} AS staff_id, occurred_at, [{names}][1 + kind] AS event, amount
+        {STAFF_ID_SQL} AS staff_id,
+        make_timestamp(epoch_us({begin}) + 1000000 * second::BIGINT) AS occurred_at,
+        [{names}][1 + kind] AS event, amount
     FROM (
         FROM web_events
-        WHERE occurred_at >= {literal(first)}
-            AND occurred_at < {literal(last + dt.timedelta(days=1))}
-        ORDER BY occurred_at, number, kind, sequence, copy
+        WHERE second >= {first_second_sql(population, first)}
+            AND second < {first_second_sql(population, last + dt.timedelta(days=1))}
+        ORDER BY second, number, kind, sequence, copy
     )
     """
 
 
+def first_second_sql(population: Population, day: dt.date) -> str:
+    """The first second of a day, as `events_sql` counts them."""
+    return literal((day - population.history_start).days * 86_400)
+
+
 def _spells_sql(population: Population) -> str:
-    """Name the CTE `spells`: for each person the dates in each engagement segment."""
-    end = literal(planted.LAST_NIGHT + dt.timedelta(days=1))
-    leaves = f"coalesce(leaves_on, {end})"
-    moves = f"{planted.ENGAGEMENT.name}_moves_on"
+    """Name the CTE `spells`: for each person the days in each engagement segment."""
+    begin = literal(population.history_start)
+    end = population.history_days
+    moves_on = f"{planted.ENGAGEMENT.name}_moves_on"
+    leaves = f"coalesce(leaves_on - {begin}, {end})"
     return f"""
     spells AS (
         SELECT
             2 * number AS spell, number, {planted.ENGAGEMENT.name}_before AS segment,
-            {literal(population.history_start)} AS starts_on,
-            least({leaves}, coalesce({moves}, {end})) AS ends_on
+            0 AS starts, least({leaves}, coalesce({moves_on} - {begin}, {end})) AS ends
         FROM people
         UNION ALL
-        SELECT 2 * number + 1, number, {planted.ENGAGEMENT.name}_after, {moves}, {leaves}
+        SELECT
+            2 * number + 1, number, {planted.ENGAGEMENT.name}_after,
+            {moves_on} - {begin}, {leaves}
         FROM people
-        WHERE {moves} IS NOT NULL
+        WHERE {moves_on} IS NOT NULL
     )"""
 
 
@@ -107,17 +120,17 @@ def _arrivals_sql(draws: Draws, population: Population, kind: str) -> str:
     return f"""
         SELECT
             number, {_KINDS[kind]} AS kind, sequence,
-            happened_on + to_seconds(21600 + {early} + {late}) AS occurred_at, {amount} AS amount
+            86400 * day + 21600 + {early} + {late} AS second, {amount} AS amount
         FROM (
             SELECT
                 *, arrival % {2 * _EVENTS_PER_SPELL} AS sequence,
-                {literal(population.history_start)} + {day}::INTEGER AS happened_on
+                {day} AS day
             FROM (
                 SELECT *, spell * {_EVENTS_PER_SPELL} + unnest(range({count})) AS arrival
                 FROM (SELECT *, {draws.uniform_sql(f"{kind} count", "spell")} AS drawn FROM spells)
             )
         )
-        WHERE starts_on <= happened_on AND happened_on < ends_on"""
+        WHERE starts <= day AND day < ends"""
 
 
 def _mails_sql(draws: Draws, population: Population) -> str:
@@ -133,32 +146,31 @@ def _mails_sql(draws: Draws, population: Population) -> str:
     read = draws.below_sql("read", "280", "mail")
     return f"""
     letters AS (
-        SELECT *, {every} * unnest(range({letters})) AS day FROM spells
+        SELECT *, unnest(range({letters})) AS sequence FROM spells
     ), sent AS (
         SELECT
-            *, {literal(population.history_start)} + ({phase} + day)::INTEGER AS sent_on,
-            day // {every} AS sequence,
-            number * {_EVENTS_PER_SPELL} + day // {every} AS mail
+            *, {phase} + {every} * sequence AS day,
+            number * {_EVENTS_PER_SPELL} + sequence AS mail
         FROM letters
     ), delivered AS (
         SELECT
-            *, sent_on + to_seconds(21600 + {hour}) AS sent_at,
+            *, 86400 * day + 21600 + {hour} AS sent,
             60 + {wait} AS opened_after, 20 + {read} AS clicked_after,
             {opens} AS is_opened, {clicks} AS is_clicked
         FROM sent
-        WHERE starts_on <= sent_on AND sent_on < ends_on
+        WHERE starts <= day AND day < ends
     ), fates AS (
         SELECT
-            number, sequence, sent_at, opened_after, clicked_after,
+            number, sequence, sent, opened_after, clicked_after,
             unnest(CASE WHEN is_opened AND is_clicked THEN [{sent}, {opened}, {clicked}]
                         WHEN is_opened THEN [{sent}, {opened}] ELSE [{sent}] END) AS kind
         FROM delivered
     ), mails AS (
         SELECT
             number, kind, sequence,
-            sent_at + to_seconds(CASE kind
+            sent + CASE kind
                 WHEN {sent} THEN 0
                 WHEN {opened} THEN opened_after
-                ELSE opened_after + clicked_after END) AS occurred_at
+                ELSE opened_after + clicked_after END AS second
         FROM fates
     )"""

@@ -5,3 +5,25 @@ sample how they enter the distance, and `preparation` is what it learned, as row
 tables; `transform` writes the one SELECT that applies it; `matrix` runs it for all customers.
 What is learned about segments belongs to `clustering`.
 """
+
+from segmentation_pipeline.features.engineered import EngineeredFeatures, make_engineered_features
+from segmentation_pipeline.features.keeping import (
+    fit_on_sample,
+    keep_preparation,
+    kept_preparation,
+)
+from segmentation_pipeline.features.matrix import FeatureMatrix, make_feature_matrix
+from segmentation_pipeline.features.preparation import Preparation
+from segmentation_pipeline.features.sample import read_sample
+
+__all__ = [
+    "EngineeredFeatures",
+    "FeatureMatrix",
+    "Preparation",
+    "fit_on_sample",
+    "keep_preparation",
+    "kept_preparation",
+    "make_engineered_features",
+    "make_feature_matrix",
+    "read_sample",
+]

@@ -24,6 +24,10 @@ OTHER = "other"
 """The component of a one-hot encoding for categories that have none of their own."""
 
 
+_FEW_CATEGORIES = 20
+"""So many never look like identifiers, however few customers there are."""
+
+
 def encode_categories(
     feature: str, encoding: Encoding | None, values: NDArray[Any]
 ) -> list[EncodingRow]:
@@ -71,7 +75,7 @@ def look_up(lookup: Lookup, values: NDArray[Any]) -> tuple[dict[str, Numbers], f
 
 def _one_hot(feature: str, maximum: int, values: NDArray[Any]) -> list[EncodingRow]:
     counts = Counter(value for value in values if value is not None)
-    if len(counts) > max(maximum, sum(counts.values()) / 2):
+    if len(counts) > max(maximum, _FEW_CATEGORIES, sum(counts.values()) / 2):
         raise PreparationError(
             f"feature `{feature}` looks like an identifier: {len(counts)} categories among "
             f"{sum(counts.values())} customers; leave it out, or give its categories an `encoding` "

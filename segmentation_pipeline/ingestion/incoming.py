@@ -5,11 +5,9 @@ row's position is known without a window over all of them. Of a Parquet file the
 its rows go straight into the raw table, as fast as DuckDB copies them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from segmentation_pipeline.errors import SourceError
 from segmentation_pipeline.ingestion.typing_sql import (
     TypedValue,
     is_numeric,
@@ -21,7 +19,7 @@ from segmentation_pipeline.ingestion.typing_sql import (
     without_null_words_sql,
 )
 from segmentation_pipeline.specification.sources import KeyExpression, RowNumberKey, SourceSpec
-from segmentation_pipeline.warehouse import DatabaseError, literal, quote
+from segmentation_pipeline.warehouse import literal, quote
 
 ROW_FAILURE = "row failure"
 """Column: why the row is left out, NULL for a good one. (No declared name holds a blank.)"""
@@ -106,24 +104,6 @@ def typed_rows_sql(
     for level in (level_1, level_2, level_3, level_4):
         sql = f"(SELECT {', '.join(level)} FROM {sql})"
     return TypedRows(f"SELECT {', '.join(result)} FROM {sql}", tuple(one for one, _ in failures))
-
-
-@contextmanager
-def explained(file_name: str) -> Iterator[None]:
-    """Turn DuckDB's refusal of a file into a SourceError without its text, which may quote values.
-
-    Lack of memory or disk is no fault of the file, and stays what it is.
-    """
-    try:
-        yield
-    except DatabaseError as error:
-        kind = type(error).__name__
-        if kind in ("OutOfMemoryException", "IOException"):
-            raise
-        raise SourceError(
-            f"{file_name}: DuckDB cannot read it ({kind}); is it complete, and of the declared "
-            "`format`?"
-        ) from None
 
 
 def _typed_value(source: SourceSpec, name: str, column: FileColumn) -> TypedValue:

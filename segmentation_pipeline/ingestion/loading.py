@@ -7,7 +7,7 @@ from pathlib import Path
 from time import perf_counter
 
 from segmentation_pipeline.ingestion.files import digest_file, source_files
-from segmentation_pipeline.ingestion.incoming import ROW_FAILURE, explained
+from segmentation_pipeline.ingestion.incoming import ROW_FAILURE
 from segmentation_pipeline.ingestion.loads import (
     SOURCE_LOADS,
     PlannedLoad,
@@ -19,7 +19,13 @@ from segmentation_pipeline.ingestion.loads import (
     raw_table,
     reading_digest,
 )
-from segmentation_pipeline.ingestion.reading import Incoming, forget_rows, open_file, read_rows
+from segmentation_pipeline.ingestion.reading import (
+    Incoming,
+    explained,
+    forget_rows,
+    open_file,
+    read_rows,
+)
 from segmentation_pipeline.ingestion.rejects import (
     Audit,
     first_lines,
@@ -90,7 +96,7 @@ def _load_file(
     file = planned.file
     load_id = _next_load_id(connection)
     audit = Audit(load_id, name, file.name)
-    with explained(file.name), open_file(connection, file, source, load_id) as opened:
+    with explained(file, source), open_file(connection, file, source, load_id) as opened:
         incoming = read_rows(connection, file, source, opened, load_id)
         rows = _insert_rows(connection, name, source, incoming, load_id)
         rejected_rows = note_rejected_rows(connection, audit, incoming, rows)

@@ -10,10 +10,9 @@ from segmentation_pipeline.ingestion.files import SourceFile, digest_file, file_
 from segmentation_pipeline.ingestion.incoming import (
     ROW_FAILURE,
     VALUE_FAILURES,
-    explained,
 )
 from segmentation_pipeline.ingestion.numbering import number_rows
-from segmentation_pipeline.ingestion.reading import OpenFile, open_file, take_rejects
+from segmentation_pipeline.ingestion.reading import OpenFile, explained, open_file, take_rejects
 from segmentation_pipeline.ingestion.rejects import refuse_many
 from segmentation_pipeline.specification.home import Home
 from segmentation_pipeline.specification.sources import SourceSpec
@@ -78,7 +77,7 @@ def _opened_files(
             for number, path in enumerate(source_files(home_path, name, source)):
                 file = digest_file(home_path, path)
                 with (
-                    explained(file.name),
+                    explained(file, source),
                     open_file(connection, file, source, number) as opened,
                 ):
                     yield connection, file, opened

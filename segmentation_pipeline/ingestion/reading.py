@@ -103,11 +103,8 @@ def read_rows(
         row = f"{quote(ROW_NUMBER)} + 1"
         return Incoming(f"({opened.typed.sql})", row, row, opened.rows or 0, ())
     table = quote(f"incoming_{number}")
-    try:
-        made = connection.execute(f"CREATE TEMP TABLE {table} AS {opened.typed.sql}").fetchall()
-    except DatabaseError as error:
-        raise _parser_error(file, error) from None
-    rows = int(made[0][0])
+    made = connection.execute(f"CREATE TEMP TABLE {table} AS {opened.typed.sql}")
+    rows = int(made.fetchall()[0][0])
     rejects = take_rejects(connection, opened)
     numbered = number_rows(file.name, opened.text, source.delimiter, rows, rejects)
     numbering = numbered.numbering
@@ -124,6 +121,27 @@ def read_rows(
         " AND rows.rowid >= first_row AND rows.rowid < next_row)"
     )
     return Incoming(relation, quote("source row"), quote("source line"), rows, numbered.unreadable)
+
+
+@contextmanager
+def explained(file: SourceFile, source: SourceSpec) -> Iterator[None]:
+    """Turn DuckDB's refusal of a file into a SourceError without its text, which quotes values.
+
+    Lack of memory or disk is no fault of the file, and stays what it is.
+    """
+    try:
+        yield
+    except DatabaseError as error:
+        kind = type(error).__name__
+        if kind in ("OutOfMemoryException", "IOException"):
+            raise
+        cause = "is it complete, and of the declared `format`?"
+        if source.format == "csv" and kind == "InvalidInputException":
+            cause = (
+                "do its lines end in more than one way, or does a carriage return stand in a value "
+                "without quotation marks?"
+            )
+        raise SourceError(f"{file.name}: DuckDB cannot read it ({kind}); {cause}") from None
 
 
 def forget_rows(connection: Connection, number: int) -> None:
@@ -216,15 +234,6 @@ def _write_stretches(connection: Connection, numbering: Numbering, rows: int, nu
         )
     finally:
         connection.unregister("stretches_of_rows")
-
-
-def _parser_error(file: SourceFile, error: DatabaseError) -> Exception:
-    if type(error).__name__ != "InvalidInputException":
-        return error
-    return SourceError(
-        f"{file.name}: its lines end in more than one way, or a carriage return stands within a "
-        "value without quotation marks; write it with one kind of line end"
-    )
 
 
 def _setting(connection: Connection, name: str) -> str:

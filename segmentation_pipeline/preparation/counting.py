@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
+from segmentation_pipeline.ingestion import REJECTED_ROWS
 from segmentation_pipeline.preparation.report import ReportLine, RowStep, Step
 from segmentation_pipeline.preparation.rows import (
     LEFT_OUT_ROWS,
@@ -13,9 +14,7 @@ from segmentation_pipeline.preparation.rows import (
     row_checks,
 )
 from segmentation_pipeline.preparation.values import value_checks
-from segmentation_pipeline.warehouse import Connection, Table
-
-REJECTED_ROWS = Table("core", "rejected_rows")
+from segmentation_pipeline.warehouse import Connection
 
 _REPEATS: dict[RowStep, str] = {
     "exact_duplicate": "repeats another row in every column: left out",
@@ -84,13 +83,13 @@ def count_first_met(
 
 
 def _unreadable_lines(connection: Connection, rows: SourceRows, loaded: int) -> list[ReportLine]:
-    """Count what could not be read in the files whose rows were loaded."""
+    """Count what could not be read: of a CRM source in its snapshot, else in all current loads."""
     found = dict(
         connection.execute(
             f"SELECT column_name, count(*) FROM {REJECTED_ROWS.sql}"
-            f" WHERE source = ? AND load_id IN (SELECT load_id FROM ({loaded_rows_sql(rows)}))"
+            " WHERE source = $source AND ($snapshot IS NULL OR load_id = $snapshot)"
             " GROUP BY column_name",
-            [rows.name],
+            {"source": rows.name, "snapshot": rows.snapshot},
         ).fetchall()
     )
     whole = found.get(None, 0)

@@ -25,5 +25,7 @@ def without_values(what: str) -> Iterator[None]:
         yield
     except DatabaseError as error:
         kind = type(error).__name__
-        advice = _ADVICE.get(kind, "look at free space with `segmentation doctor`, and run it again")
+        advice = _ADVICE.get(
+            kind, "look at free space with `segmentation doctor`, and run it again"
+        )
         raise PreparationError(f"{what}: DuckDB stopped with {kind}; {advice}") from None

@@ -8,21 +8,12 @@ counting; of equally frequent values it is the lowest.
 
 from collections.abc import Mapping
 
+from segmentation_pipeline.ingestion.typing_sql import SQL_TYPES
 from segmentation_pipeline.specification.customers import CustomersSpec
-from segmentation_pipeline.specification.sources import ColumnSpec, ColumnType, Imputation
+from segmentation_pipeline.specification.sources import ColumnSpec, Imputation
 from segmentation_pipeline.warehouse import literal, quote
 
 MISSING_CATEGORY = "missing"
-
-_SQL_TYPES: dict[ColumnType, str] = {
-    "text": "VARCHAR",
-    "category": "VARCHAR",
-    "integer": "BIGINT",
-    "number": "DOUBLE",
-    "date": "DATE",
-    "timestamp": "TIMESTAMP",
-    "boolean": "BOOLEAN",
-}
 
 
 def imputed_columns(spec: CustomersSpec) -> dict[str, Imputation]:
@@ -43,7 +34,7 @@ def fills_sql(spec: CustomersSpec, customers: str, present: Mapping[str, int]) -
     columns = spec.customer_columns()
     fills = [
         f"CAST({_fill_sql(name, columns[name], imputation, customers, present[name])}"
-        f" AS {_SQL_TYPES[columns[name].type]}) AS {quote(name)}"
+        f" AS {SQL_TYPES[columns[name].type]}) AS {quote(name)}"
         for name, imputation in imputed_columns(spec).items()
     ]
     return f"SELECT {', '.join(fills)}"

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from segmentation_pipeline.errors import PreparationError
+from segmentation_pipeline.ingestion import raw_table
 from segmentation_pipeline.preparation.report import RowStep
 from segmentation_pipeline.preparation.values import after_sql, cleaned_sql, possible_sql
 from segmentation_pipeline.specification.sources import ColumnSpec, RowExpectation, SourceSpec
@@ -41,7 +42,7 @@ class SourceRows:
     @property
     def raw(self) -> Table:
         """The table it was loaded into."""
-        return Table("raw", f"raw_{self.name}")
+        return raw_table(self.name)
 
     @property
     def columns(self) -> tuple[str, ...]:

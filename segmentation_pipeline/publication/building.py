@@ -86,12 +86,16 @@ def _write_table(connection: Connection, home: Home, plan: Plan, contract: Contr
     table = Table(_NEXT, contract.name)
     query = published_table_sql(connection, home, plan, contract)
     connection.execute(f"CREATE TABLE {table.sql} AS {query}")
-    comment = literal(f"{contract.description} Grain: {contract.grain}.")
-    connection.execute(f"COMMENT ON TABLE {table.sql} IS {comment}")
+    connection.execute("; ".join(_comments_sql(table, contract)))
+
+
+def _comments_sql(table: Table, contract: Contract) -> Iterator[str]:
+    described = f"{contract.description} Grain: {contract.grain}."
+    yield f"COMMENT ON TABLE {table.sql} IS {literal(described)}"
     for column in contract.columns:
         unit = "" if column.unit is None else f" Unit: {column.unit}."
         comment = literal(column.description + unit)
-        connection.execute(f"COMMENT ON COLUMN {table.sql}.{quote(column.name)} IS {comment}")
+        yield f"COMMENT ON COLUMN {table.sql}.{quote(column.name)} IS {comment}"
 
 
 def _copy_to_parquet(connection: Connection, contract: Contract, path: Path) -> None:

@@ -5,7 +5,12 @@ from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits
 
 from segmentation_pipeline.clustering import kmeans as kmeans_module
-from segmentation_pipeline.clustering.kmeans import fit_partitions, kmeans_model, one_segment
+from segmentation_pipeline.clustering.kmeans import (
+    count_distinct,
+    fit_partitions,
+    kmeans_model,
+    one_segment,
+)
 
 
 def blobs(rng, sizes, features=4, distance=12.0):
@@ -72,6 +77,24 @@ def test_it_is_as_good_as_scikit_learn_s(monkeypatch):
     assert sampled.labels.shape == (2400,)
 
 
+def test_starts_see_the_few_who_differ(monkeypatch):
+    monkeypatch.setattr(kmeans_module, "_START_ROWS", 50)
+    monkeypatch.setattr(kmeans_module, "_START_ROWS_PER_SEGMENT", 1)
+    rows = np.zeros((5000, 2))
+    rows[[70, 4000]] = [3.0, 0.0]
+    rows[[900, 901, 902]] = [0.0, 5.0]
+    (found,) = fit_partitions(rows, [3], seed=1, n_init=10)
+    assert found.sizes.tolist() == [4995, 3, 2]
+    assert found.inertia == pytest.approx(0, abs=1e-20)
+
+
+@pytest.mark.parametrize(("enough", "found"), [(2, 2), (3, 3), (4, 3), (100, 3)])
+def test_distinct_rows_are_counted_as_far_as_they_matter(enough, found):
+    rows = np.zeros((10_000, 2))
+    rows[5000], rows[9999], rows[1] = [1, 0], [0, 1], [0, -0.0]
+    assert count_distinct(rows, enough) == found
+
+
 def test_every_fit_is_told():
     told = []
     rows = np.random.default_rng(0).normal(size=(40, 2))
@@ -96,7 +119,11 @@ def test_one_segment_of_identical_customers_has_no_spread():
 def test_the_model_keeps_what_scoring_needs():
     rows = np.array([[float(i)] for i in range(10)] + [[100.0], [101.0]])
     model = kmeans_model(np.array([[4.0], [100.0]]), rows, ["age"], {"k": 2})
-    assert (model.algorithm, model.metric, model.feature_names) == ("k_means", "euclidean", ("age",))
+    assert (model.algorithm, model.metric, model.feature_names) == (
+        "k_means",
+        "euclidean",
+        ("age",),
+    )
     assert model.arrays["centroids"].tolist() == [[4], [100]]
     # Distances 4 3 2 1 0 1 2 3 4 5 and 0 1: sorted 0 0 1 1 1 2 2 3 3 4 4 5; ranks 5.5 and 10.945.
     assert model.arrays["distance_percentiles"].tolist() == [[50, 2], [99.5, 5]]

@@ -58,6 +58,18 @@ def test_a_champion_is_read_back_with_its_arrays(connection, tmp_path):
     assert library_mismatch(record) is None
 
 
+def test_a_reader_needs_no_right_to_write(tmp_path):
+    path = tmp_path / "warehouse.duckdb"
+    with open_warehouse(path):
+        pass
+    with open_warehouse(path, read_only=True) as connection:
+        assert champion(connection, "engagement", day(1)) is None
+    with open_warehouse(path) as connection:
+        record = promote(connection, tmp_path, 1.0, day(1))
+    with open_warehouse(path, read_only=True) as connection:
+        assert champion(connection, "engagement", day(1)) == record
+
+
 def test_a_date_has_the_champion_that_was_in_force_on_it(connection, tmp_path):
     promote(connection, tmp_path, 1.0, day(5))
     promote(connection, tmp_path, 2.0, day(10))

@@ -77,6 +77,12 @@ class Workbench:
         """Put the customers of a segmentation into other segments."""
         return replace(self, assigned={**self.assigned, segmentation: numbers})
 
+    def without(self, segmentation: str) -> "Workbench":
+        """Delete the file of a segmentation."""
+        (self.home.path / "segmentations" / f"{segmentation}.yaml").unlink()
+        rest = [name for name in self.assigned if name != segmentation]
+        return replace(self.of(*rest), home=load_home(self.home.path))
+
     @contextmanager
     def open(self) -> Iterator[Connection]:
         """Open the warehouse."""
@@ -217,31 +223,41 @@ class Workbench:
         }
 
 
-@pytest.fixture
-def make_home(tmp_path: Path) -> Callable[..., Home]:
-    """Write a home with these segmentations, and read it; called again, in place of the first."""
+ASSIGNED = {"engagement": (1, 1, 1, 1, 2, 2), "profession": (1, 2, 3, 1, 2, 3)}
 
-    def make(*segmentations: str) -> Home:
-        folder = tmp_path / "home"
-        shutil.rmtree(folder / "segmentations", ignore_errors=True)
-        (folder / "segmentations").mkdir(parents=True)
-        (folder / "customers.yaml").write_text(CUSTOMERS_YAML, encoding="utf-8")
-        for name in segmentations:
-            file = folder / "segmentations" / f"{name}.yaml"
-            file.write_text(SEGMENTATION_YAML, encoding="utf-8")
-        return load_home(folder)
 
-    return make
+def write_home(folder: Path, *segmentations: str) -> Home:
+    """Write a home with these segmentations, and read it."""
+    (folder / "segmentations").mkdir(parents=True)
+    (folder / "customers.yaml").write_text(CUSTOMERS_YAML, encoding="utf-8")
+    for name in segmentations:
+        file = folder / "segmentations" / f"{name}.yaml"
+        file.write_text(SEGMENTATION_YAML, encoding="utf-8")
+    return load_home(folder)
 
 
 @pytest.fixture
-def workbench(make_home: Callable[..., Home]) -> Workbench:
+def workbench(tmp_path: Path) -> Workbench:
     """A home with two segmentations, in which nothing has been published yet."""
-    assigned = {"engagement": (1, 1, 1, 1, 2, 2), "profession": (1, 2, 3, 1, 2, 3)}
-    return Workbench(make_home(*assigned), assigned)
+    return Workbench(write_home(tmp_path / "home", *ASSIGNED), ASSIGNED)
 
 
 @pytest.fixture
 def night() -> Callable[..., Build]:
     """Name the night of a day in June 2025."""
     return lambda day, run=None: Build(dt.date(2025, 6, day), run or f"run-{day}")
+
+
+@pytest.fixture(scope="session")
+def first_night(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which the first night has been published; made once, to be copied."""
+    folder = tmp_path_factory.mktemp("first") / "home"
+    first = Workbench(write_home(folder, *ASSIGNED), ASSIGNED)
+    first.publish(Build(dt.date(2025, 6, 1), "run-1"))
+    return folder
+
+
+@pytest.fixture
+def after_first_night(workbench: Workbench, first_night: Path) -> None:
+    """The first night of `workbench` has been published."""
+    shutil.copytree(first_night, workbench.home.path, symlinks=True, dirs_exist_ok=True)

@@ -53,7 +53,9 @@ def look(published: Path) -> None:
         "version": manifest and manifest.version,
         "faults": manifest and verify(published),
         "dates": manifest
-        and [str(row[0]) for row in read_published(published, "SELECT DISTINCT as_of FROM segments")],
+        and [
+            str(row[0]) for row in read_published(published, "SELECT DISTINCT as_of FROM segments")
+        ],
     }
     sys.stdout.write(json.dumps(seen) + "\n")
     sys.stdout.flush()
@@ -68,9 +70,9 @@ def in_a_process(work, *arguments) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def main(home_path: Path, build: Build) -> None:
+def main(home_path: Path, build: Build, first_step: int) -> None:
     """Live until a life is survived."""
-    for last_step in range(1000):
+    for last_step in range(first_step, 1000):
         status = in_a_process(live, home_path, build, last_step)
         if in_a_process(look, home_path / "published") != 0 or status not in (0, KILLED):
             sys.exit(1)
@@ -79,4 +81,6 @@ def main(home_path: Path, build: Build) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Build(dt.date.fromisoformat(sys.argv[2]), sys.argv[3]))
+    main(
+        Path(sys.argv[1]), Build(dt.date.fromisoformat(sys.argv[2]), sys.argv[3]), int(sys.argv[4])
+    )

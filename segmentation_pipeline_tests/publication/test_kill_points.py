@@ -7,17 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from segmentation_pipeline.errors import PipelineError
-from segmentation_pipeline.publication import current_version, verify
-from segmentation_pipeline.warehouse import DatabaseError
+from segmentation_pipeline.contracts import CONTRACTS
+from segmentation_pipeline.publication import current_version, publish, verify
 
 SCRIPT = Path(__file__).with_name("dying_publisher.py")
 STEPS_AFTER_THE_SWAP = ["delete versions that are no longer kept"]
+TABLE_STEPS = 2 * len(CONTRACTS)
 
 
-@pytest.mark.parametrize("nights_before", [0, 1])
+# The very first publication is not killed once more while it writes its tables.
+@pytest.mark.parametrize(("nights_before", "first_step"), [(0, TABLE_STEPS), (1, 0)])
 def test_whatever_step_it_dies_at_readers_see_the_version_before_or_the_new_one(
-    workbench, night, nights_before
+    workbench, night, nights_before, first_step
 ):
     if nights_before:
         workbench.publish(night(1))
@@ -25,7 +26,7 @@ def test_whatever_step_it_dies_at_readers_see_the_version_before_or_the_new_one(
         workbench.make_night(connection, night(2))
 
     home = workbench.home.path
-    arguments = [sys.executable, str(SCRIPT), str(home), "2025-06-02", "run-2"]
+    arguments = [sys.executable, str(SCRIPT), str(home), "2025-06-02", "run-2", str(first_step)]
     ended = subprocess.run(arguments, capture_output=True, text=True, check=False)
 
     assert ended.returncode == 0, ended.stderr
@@ -34,7 +35,7 @@ def test_whatever_step_it_dies_at_readers_see_the_version_before_or_the_new_one(
     seen = [line for line in lines if "version" in line]
     # The last life is survived, and finds that the one before had put its version in force.
     assert len(seen) == len(steps) + 1
-    assert len(steps) > 20
+    assert len(steps) > TABLE_STEPS - first_step
     assert len(set(steps)) == len(steps)
     for step, found in zip([*steps, None], seen, strict=True):
         if step is None or step in STEPS_AFTER_THE_SWAP:
@@ -97,16 +98,14 @@ def test_an_error_within_a_step_leaves_the_warehouse_usable(workbench, night):
     with workbench.open() as connection:
         validated = workbench.make_night(connection, night(2))
 
-        class Interrupted(Exception):
+        class InterruptedStepError(Exception):
             pass
 
         def interrupt(step: str) -> None:
             if step == "write segment_profiles":
-                raise Interrupted
+                raise InterruptedStepError
 
-        from segmentation_pipeline.publication import publish
-
-        with pytest.raises(Interrupted):
+        with pytest.raises(InterruptedStepError):
             publish(
                 connection,
                 workbench.home,
@@ -119,5 +118,3 @@ def test_an_error_within_a_step_leaves_the_warehouse_usable(workbench, night):
         assert not (workbench.home.published / ".staging").exists()
         again = publish(connection, workbench.home, night(2), workbench.ready(), validated)
     assert again.manifest.version == "000002-run-2"
-    assert issubclass(PipelineError, Exception)
-    assert DatabaseError is not None

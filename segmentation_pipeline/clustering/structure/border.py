@@ -22,7 +22,7 @@ from segmentation_pipeline.clustering.structure.raw_features import (
     RawFeature,
     dithered,
 )
-from segmentation_pipeline.clustering.structure.threads import map_in_threads
+from segmentation_pipeline.clustering.workers import Workers
 
 N_SPLITS = 9
 ZONE = 0.25
@@ -79,7 +79,7 @@ def border_test(
     fit_predict: FitPredict,
     *,
     seed: int,
-    n_jobs: int = 1,
+    workers: int = 1,
 ) -> BorderTest:
     """Test the borders between all neighbouring segments of one partition.
 
@@ -95,8 +95,8 @@ def border_test(
         labels: the partition that is judged, shape (n,).
         splits: from `dithered_splits`, of the same customers.
         fit_predict: refits the same algorithm on half of the customers; called from threads.
-        seed: same seed, same result, whatever `n_jobs` is.
-        n_jobs: threads.
+        seed: same seed, same result, whatever `workers` is.
+        workers: threads.
 
     """
     segments, sizes = np.unique(labels[labels != NOISE], return_counts=True)
@@ -121,7 +121,7 @@ def border_test(
             )
         return _worst_pair(counts, matched)
 
-    p, depth = np.median(map_in_threads(worst_border, range(len(splits)), n_jobs=n_jobs), axis=0)
+    p, depth = np.median(Workers(workers).map(worst_border, range(len(splits))), axis=0)
     return BorderTest(float(p), float(depth))
 
 

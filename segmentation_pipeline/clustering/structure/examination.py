@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from segmentation_pipeline.clustering.silhouette import silhouette_widths
 from segmentation_pipeline.clustering.stability import (
     BOOTSTRAP_UP_TO,
     N_RESAMPLES,
@@ -17,7 +18,6 @@ from segmentation_pipeline.clustering.stability import (
     cluster_stability,
 )
 from segmentation_pipeline.clustering.structure.border import Split, border_test, dithered_splits
-from segmentation_pipeline.clustering.structure.kmeans import kmeans_labels
 from segmentation_pipeline.clustering.structure.null_test import NullTest, null_test
 from segmentation_pipeline.clustering.structure.one_split import one_split
 from segmentation_pipeline.clustering.structure.raw_features import (
@@ -28,11 +28,7 @@ from segmentation_pipeline.clustering.structure.raw_features import (
     RawFeature,
     take_rows,
 )
-from segmentation_pipeline.clustering.structure.silhouette import (
-    euclidean_distances,
-    mean_silhouettes,
-)
-from segmentation_pipeline.clustering.structure.threads import map_in_threads
+from segmentation_pipeline.clustering.structure.small_kmeans import kmeans_labels
 from segmentation_pipeline.clustering.structure.verdict import (
     Evidence,
     StructureVerdict,
@@ -40,6 +36,7 @@ from segmentation_pipeline.clustering.structure.verdict import (
     judge,
     no_structure,
 )
+from segmentation_pipeline.clustering.workers import Workers
 from segmentation_pipeline.errors import ClusteringError
 
 SAMPLE_ROWS = 5000
@@ -70,7 +67,7 @@ def structure_sample(
     *,
     seed: int,
     ks: Sequence[int] = SEGMENT_COUNTS,
-    n_jobs: int = 1,
+    workers: int = 1,
 ) -> StructureSample | None:
     """Sample customers, halve them for the border test and compare them with the null.
 
@@ -108,7 +105,7 @@ def structure_sample(
             prepare,
             seed=seed,
             ks=[k for k in ks if 2 <= k <= min(BOOTSTRAP_UP_TO, len(rows) - 1)],
-            n_jobs=n_jobs,
+            workers=workers,
         ),
         seed=seed,
     )
@@ -120,7 +117,7 @@ def examine(
     fit_predict: FitPredict,
     *,
     n_resamples: int = N_RESAMPLES,
-    n_jobs: int = 1,
+    workers: int = 1,
 ) -> Evidence:
     """The evidence for one partition of the sample.
 
@@ -130,13 +127,13 @@ def examine(
         fit_predict: refits the algorithm that made them. It sees from 600 to 2,500 of the rows:
             where a parameter depends on the number of customers, it must follow.
         n_resamples: bootstrap draws of the stability.
-        n_jobs: threads.
+        workers: threads.
 
     """
     segments, sizes = np.unique(labels[labels != NOISE], return_counts=True)
     n_segments = len(segments)
     border = border_test(
-        sample.matrix, labels, sample.splits, fit_predict, seed=sample.seed, n_jobs=n_jobs
+        sample.matrix, labels, sample.splits, fit_predict, seed=sample.seed, workers=workers
     )
     few = slice(STABILITY_ROWS if n_segments <= BOOTSTRAP_UP_TO else None)
     stability = cluster_stability(
@@ -145,12 +142,12 @@ def examine(
         fit_predict,
         seed=sample.seed,
         n_resamples=n_resamples,
-        n_jobs=n_jobs,
+        workers=workers,
     )
     return Evidence(
         n_segments=n_segments,
         smallest_share=float(sizes.min(initial=len(labels))) / len(labels),
-        silhouette=_silhouette(sample.matrix[:STABILITY_ROWS], labels[:STABILITY_ROWS]),
+        silhouette=_silhouette(sample.matrix[few], labels[few], workers),
         border=border,
         stability=stability,
         null=sample.null.by_n_segments.get(n_segments),
@@ -165,32 +162,32 @@ def structure_verdict(
     n_segments: int | None = None,
     ks: Sequence[int] = SEGMENT_COUNTS,
     smallest_share: float = 0.02,
-    n_jobs: int = 1,
+    workers: int = 1,
 ) -> StructureVerdict:
     """The verdict on K-Means segments, of a given number or of the number that the rule chooses.
 
     Args:
         features: raw features of the same customers.
         prepare: raw features -> the matrix that is clustered.
-        seed: same seed, same verdict, whatever `n_jobs` is.
+        seed: same seed, same verdict, whatever `workers` is.
         n_segments: a number of segments that was fixed before; None to choose one of `ks`.
         ks: numbers of segments to choose from.
         smallest_share: share of the customers below which a segment is too small to be chosen.
-        n_jobs: threads.
+        workers: threads.
 
     Raises:
         ClusteringError: as `structure_sample`.
 
     """
     tried = list(ks) if n_segments is None else [n_segments]
-    sample = structure_sample(features, prepare, seed=seed, ks=tried, n_jobs=n_jobs)
+    sample = structure_sample(features, prepare, seed=seed, ks=tried, workers=workers)
     if sample is None:
         return no_structure(
             "All customers are alike on these features.", n_customers=len(features[0].values)
         )
-    partitions = kmeans_candidates(sample, tried, n_jobs=n_jobs)
+    partitions = kmeans_candidates(sample, tried, workers=workers)
     candidates = [
-        examine(sample, labels, kmeans_labels, n_jobs=n_jobs) for labels in partitions.values()
+        examine(sample, labels, kmeans_labels, workers=workers) for labels in partitions.values()
     ]
     chosen = choose_segment_count(candidates, smallest_share=smallest_share)
     evidence = next(c for c in candidates if c.n_segments == chosen.n_segments)
@@ -203,19 +200,20 @@ def structure_verdict(
 
 
 def kmeans_candidates(
-    sample: StructureSample, ks: Sequence[int], *, n_jobs: int = 1
+    sample: StructureSample, ks: Sequence[int], *, workers: int = 1
 ) -> dict[int, Labels]:
     """K-Means partitions of the sample by number of segments, as far as customers differ."""
 
     def labels_of(k: int) -> Labels:
         return kmeans_labels(sample.matrix, sample.seed, k)
 
-    partitions = map_in_threads(labels_of, ks, n_jobs=n_jobs)
+    partitions = Workers(workers).map(labels_of, ks)
     return {int(labels.max()) + 1: labels for labels in partitions}
 
 
-def _silhouette(matrix: Matrix, labels: Labels) -> float:
+def _silhouette(matrix: Matrix, labels: Labels, workers: int) -> float:
     inside = labels != NOISE
     if not inside.any():
         return 0.0
-    return float(mean_silhouettes(euclidean_distances(matrix[inside]), [labels[inside]])[0])
+    widths = silhouette_widths(matrix[inside], [labels[inside].astype(np.int32)], workers=workers)
+    return float(widths.mean())

@@ -9,15 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from segmentation_pipeline.clustering.structure.kmeans import kmeans_partitions
 from segmentation_pipeline.clustering.structure.null_model import fit_null
-from segmentation_pipeline.clustering.structure.raw_features import Matrix, Prepare, RawFeature
-from segmentation_pipeline.clustering.structure.silhouette import (
-    euclidean_distances,
-    mean_silhouettes,
+from segmentation_pipeline.clustering.structure.raw_features import (
+    Labels,
+    Matrix,
+    Prepare,
+    RawFeature,
 )
-from segmentation_pipeline.clustering.structure.threads import map_in_threads
+from segmentation_pipeline.clustering.structure.small_kmeans import kmeans_partitions
+from segmentation_pipeline.clustering.workers import Workers
 
 N_DRAWS = 199
 RESOLUTION = 1e-5
@@ -51,7 +53,7 @@ def null_test(
     seed: int,
     ks: Sequence[int] = range(2, 9),
     n_draws: int = N_DRAWS,
-    n_jobs: int = 1,
+    workers: int = 1,
 ) -> NullTest:
     """Compare K-Means silhouettes with those of data without segments.
 
@@ -67,10 +69,9 @@ def null_test(
     def silhouettes(draw: int) -> Matrix:
         sample = features if draw == 0 else null.draw(np.random.default_rng([seed, draw]))
         matrix = prepare(sample)
-        partitions = kmeans_partitions(matrix, seed, ks)
-        return mean_silhouettes(euclidean_distances(matrix), partitions)
+        return _mean_silhouettes(matrix, kmeans_partitions(matrix, seed, ks))
 
-    scores = np.array(map_in_threads(silhouettes, range(n_draws + 1), n_jobs=n_jobs))
+    scores = np.array(Workers(workers).map(silhouettes, range(n_draws + 1)))
     observed, drawn = scores[0], scores[1:]
     mean, spread = drawn.mean(axis=0), np.maximum(drawn.std(axis=0, ddof=1), RESOLUTION)
     z = (observed - mean) / spread
@@ -86,3 +87,42 @@ def null_test(
         n_customers=n_customers,
         spearman_gap=null.spearman_gap,
     )
+
+
+def _mean_silhouettes(matrix: Matrix, partitions: Sequence[Labels]) -> Matrix:
+    """Mean silhouette of each partition, shape (len(partitions),), to about six digits.
+
+    In single precision, with all distances at hand: 4 ms for a draw of 1,000 customers and seven
+    partitions, where `clustering.silhouette`, made for figures that are published, takes 10.
+    """
+    rows = (matrix - matrix.mean(axis=0)).astype(np.float32)
+    squares = np.einsum("ij,ij->i", rows, rows)
+    distances = rows @ rows.T
+    distances *= -2.0
+    distances += squares
+    distances += squares[:, None]
+    np.maximum(distances, 0.0, out=distances)
+    np.sqrt(distances, out=distances)
+    np.fill_diagonal(distances, 0.0)
+    members = [(labels[:, None] == np.unique(labels)).astype(np.float32) for labels in partitions]
+    sums = distances @ np.hstack(members)
+    ends = np.cumsum([member.shape[1] for member in members])
+    return np.array(
+        [
+            _mean_silhouette(part, member)
+            for part, member in zip(np.split(sums, ends[:-1], axis=1), members, strict=True)
+        ]
+    )
+
+
+def _mean_silhouette(sums: NDArray[np.float32], member: NDArray[np.float32]) -> float:
+    """Rousseeuw 1987, from each customer's sum of distances to each segment's members."""
+    sizes = member.sum(axis=0)
+    if len(sizes) < 2:
+        return 0.0
+    own_size = member @ sizes
+    within = (sums * member).sum(axis=1) / np.maximum(own_size - 1.0, 1.0)
+    between = np.where(member > 0.0, np.inf, sums / sizes).min(axis=1)
+    widest = np.maximum(within, between)
+    difference = np.where(own_size > 1.0, between - within, 0.0)
+    return float((difference / np.where(widest > 0.0, widest, 1.0)).mean(dtype=np.float64))

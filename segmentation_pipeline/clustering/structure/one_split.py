@@ -92,7 +92,7 @@ def roundest(below: float, above: float) -> float:
     """The number with the fewest digits that is greater than `below` and at most `above`.
 
     >>> roundest(9.0, 10.0), roundest(0.1234, 0.1291), roundest(4.0, 17.0), roundest(-3.0, 2.0)
-    (10.0, 0.125, 10.0, 0.0)
+    (10.0, 0.129, 10.0, 0.0)
     """
     if not np.isfinite(below) or above == 0.0:
         return above

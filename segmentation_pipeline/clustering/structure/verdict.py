@@ -123,7 +123,7 @@ def judge(
     that is `too few to tell`, unless the border is seen to be fuller than the centre.
     """
     if evidence.n_segments < 2:
-        return no_structure("These features don't divide the customers.", n_customers=n_customers)
+        return no_structure("There is only one segment.", n_customers=n_customers)
     separated = evidence.border.separates(n_tried)
     word = _word(evidence, separated=separated, n_customers=n_customers)
     return StructureVerdict(

@@ -1,8 +1,7 @@
-"""K-Means as the statistics use it: thousands of small fits, several at once.
+"""K-Means on samples: thousands of small fits, several at once.
 
-scikit-learn's is made for one large fit: of the 2 ms that 1,000 customers take, most are spent
-around the iterations, and its threads add their sums in the order in which they finish, so that
-the last bits vary from run to run. Here all fits on one matrix share their matrix products.
+scikit-learn's, which fits the segments that are published, spends most of the 2 ms that 1,000
+customers take around the iterations. Here all fits on one matrix share their matrix products.
 """
 
 from collections.abc import Sequence
