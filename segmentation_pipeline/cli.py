@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 import typer
 from rich.console import Console
@@ -210,9 +210,21 @@ def ui(
         os.execve(dagster, [str(dagster), *arguments], environment)  # noqa: S606
 
 
-def main() -> None:
-    """Run the command line."""
-    app()
+def main() -> NoReturn:
+    """Run the command line, and end the process with its exit status.
+
+    It ends without tearing the interpreter down: all files are closed by then, and DuckDB's
+    bindings would list on the terminal, as leaks, what other libraries' caches still hold
+    (`python -c "import great_expectations, duckdb_engine"` shows it with duckdb 2.0).
+    """
+    status: int | str | None = 0
+    try:
+        app()
+    except SystemExit as stop:
+        status = stop.code
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status if isinstance(status, int) else 0 if status is None else 1)
 
 
 @contextmanager
@@ -228,9 +240,10 @@ def _errors_to_exit_status() -> Iterator[None]:
 def _default_date(home: Home) -> dt.date:
     from segmentation_pipeline.ingestion import latest_date
 
-    found = latest_date(home)
-    # Sources without any date are as they are today: the one place that asks the clock.
-    return found if found is not None else dt.datetime.now(dt.UTC).date()
+    # The one place that asks the clock: a mistyped year is no night yet, and sources without any
+    # date are as they are today.
+    today = dt.datetime.now(dt.UTC).date()
+    return latest_date(home, not_after=today) or today
 
 
 def _show_segments(home: Home) -> None:

@@ -310,7 +310,7 @@ _CONTRACTS = (
             _CUSTOMERS,
             ContractColumn("silhouette", "DOUBLE", "Silhouette of the model when it was fitted."),
             _required("specification_digest", "VARCHAR", "SHA-256 of the home's declarations."),
-            _required("source_digest", "VARCHAR", "SHA-256 over the source files' digests."),
+            _required("source_digest", "VARCHAR", "SHA-256 over the digests of the loads it saw."),
             _required("preparation_digest", "VARCHAR", "SHA-256 of the fitted preparation."),
             _required("model_digest", "VARCHAR", "SHA-256 of the model."),
             _MODEL,

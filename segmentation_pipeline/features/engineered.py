@@ -33,6 +33,11 @@ CUSTOMERS = Table("core", "customers")
 
 _NUMBER_TYPE = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT|U?INTEGER|DECIMAL\(.*\)|FLOAT|DOUBLE")
 
+# What DuckDB raises for a value; a full disk or memory is another matter, and keeps its own words.
+_FAULTS_OF_VALUES = frozenset(
+    {"ConversionException", "OutOfRangeException", "InvalidInputException"}
+)
+
 LARGEST_VALUE = 1e15
 """Beyond it no number is a customer's (a DOUBLE no longer holds cents), and squares of scaled
 float32 values would overflow: such a value, an infinite one and NaN count as none."""
@@ -103,6 +108,8 @@ def make_engineered_features(
         try:
             rows = write_table(connection, table, query, build)
         except DatabaseError as error:
+            if type(error).__name__ not in _FAULTS_OF_VALUES:
+                raise
             # The message may quote a customer's value: only its kind is passed on.
             raise PreparationError(
                 f"segmentation `{name}`: `where` or an aggregate meets a value that it cannot "

@@ -69,6 +69,8 @@ class FeatureMatrix:
     """Feature -> share of customers for whom the fill is used."""
     unseen_shares: Mapping[str, float]
     """Category -> share of its values without a vector of their own."""
+    negatives: Mapping[str, int]
+    """Feature under log1p -> customers whose value is negative, and so counts as missing."""
     alarms: Sequence[str]
     """A sentence per feature with too many unseen categories."""
 
@@ -94,7 +96,12 @@ def make_feature_matrix(
         write_table(connection, matrix, query, build)
     else:
         write_view(connection, matrix, query, build, rows)
-    missing, unseen = _lacking_shares(connection, engineered, preparation)
+    lacking = _count_lacking(connection, engineered, preparation)
+    missing = {feature: one.missing / max(rows, 1) for feature, one in lacking.items()}
+    unseen = {
+        feature: lacking[feature].odd / max(lacking[feature].present, 1)
+        for feature in preparation.lookups
+    }
     selection = [
         replace(
             row,
@@ -116,6 +123,7 @@ def make_feature_matrix(
         is_stored=is_stored,
         missing_shares=missing,
         unseen_shares=unseen,
+        negatives={feature: lacking[feature].odd for feature in _logarithms(preparation)},
         alarms=_alarms(preparation, unseen),
     )
 
@@ -132,36 +140,45 @@ def _check_features(preparation: Preparation, name: str, types: Mapping[str, str
             )
 
 
-def _lacking_shares(
+@dataclass(frozen=True)
+class _Lacking:
+    """Of one feature: how many customers have a value, lack x, have a value that is odd.
+
+    A category is odd without a vector of its own, the argument of a logarithm when negative.
+    """
+
+    present: int
+    missing: int
+    odd: int
+
+
+def _count_lacking(
     connection: Connection, engineered: Table, preparation: Preparation
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Count customers whose x is missing, by feature, and unseen categories among a feature's."""
-    lookups = preparation.lookups
-    logarithms = {row.feature for row in preparation.scalings if row.transform == "log1p"}
-    features = list({row.feature: None for row in preparation.selection})
-    counts = ["count(*)"]
+) -> dict[str, _Lacking]:
+    lookups, logarithms = preparation.lookups, _logarithms(preparation)
+    features = list(dict.fromkeys(row.feature for row in preparation.selection))
+    counts = []
     for feature in features:
         value = quote(feature)
-        is_missing, is_unseen = f"{value} IS NULL", "false"
+        is_odd, is_odd_missing = "false", False
         if feature in lookups:
             known = ", ".join(map(literal, lookups[feature].vectors))
-            is_unseen = f"{value} NOT IN ({known})"
-            if lookups[feature].is_other_missing:
-                is_missing += f" OR {is_unseen}"
+            is_odd, is_odd_missing = f"{value} NOT IN ({known})", lookups[feature].is_other_missing
         elif feature in logarithms:
-            is_missing += f" OR CAST({value} AS DOUBLE) < 0"
-        counts += [f"count({value})", f"count(*) FILTER (WHERE {is_missing})"]
-        counts.append(f"count(*) FILTER (WHERE {is_unseen})")
+            is_odd, is_odd_missing = f"CAST({value} AS DOUBLE) < 0", True
+        is_missing = f"{value} IS NULL OR {is_odd}" if is_odd_missing else f"{value} IS NULL"
+        counts.append(f"count({value})")
+        counts += [f"count(*) FILTER (WHERE {is_lacking})" for is_lacking in (is_missing, is_odd)]
     query = f"SELECT {', '.join(counts)} FROM {engineered.sql}"
-    rows, *found = connection.execute(query).fetchall()[0]
-    missing, unseen = {}, {}
-    for feature, present, lacking, unknown in zip(
-        features, found[::3], found[1::3], found[2::3], strict=True
-    ):
-        missing[feature] = lacking / max(rows, 1)
-        if feature in lookups:
-            unseen[feature] = unknown / max(present, 1)
-    return missing, unseen
+    found = connection.execute(query).fetchall()[0]
+    triples = zip(found[::3], found[1::3], found[2::3], strict=True)
+    return {feature: _Lacking(*one) for feature, one in zip(features, triples, strict=True)}
+
+
+def _logarithms(preparation: Preparation) -> list[str]:
+    """Name the features whose logarithm enters the matrix."""
+    rows = [row for row in preparation.scalings if row.transform == "log1p"]
+    return list(dict.fromkeys(row.feature for row in rows))
 
 
 def _alarms(preparation: Preparation, unseen: Mapping[str, float]) -> list[str]:

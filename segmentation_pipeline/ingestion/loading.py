@@ -75,7 +75,7 @@ def load_source(
     """
     files = [digest_file(home_path, path) for path in source_files(home_path, name, source)]
     ignored: dict[str, None] = {}
-    with _rows_in_file_order(connection), transaction(connection):
+    with _rows_in_file_order(connection, source), transaction(connection):
         make_audit_tables(connection)
         current = current_loads(connection, name)
         plan = plan_loads(name, source, files, current, build.as_of)
@@ -155,14 +155,15 @@ def _summarise(connection: Connection, name: str) -> tuple[int, int, int]:
 
 
 @contextmanager
-def _rows_in_file_order(connection: Connection) -> Iterator[None]:
-    """Let a table made of a file keep its order, so that a row's position is its number.
+def _rows_in_file_order(connection: Connection, source: SourceSpec) -> Iterator[None]:
+    """Let a table made of a CSV file keep its order: a row's position is then its number.
 
-    Set outside of the transaction: one that failed takes no statement but ROLLBACK.
+    Parquet rows know their numbers. Set outside of the transaction: one that failed takes no
+    statement but ROLLBACK.
     """
-    before = connection.execute("SELECT current_setting('preserve_insertion_order')").fetchall()
-    connection.execute("SET preserve_insertion_order = true")
+    (before,) = connection.execute("SELECT current_setting('preserve_insertion_order')").fetchall()
+    connection.execute(f"SET preserve_insertion_order = {literal(source.format == 'csv')}")
     try:
         yield
     finally:
-        connection.execute(f"SET preserve_insertion_order = {literal(bool(before[0][0]))}")
+        connection.execute(f"SET preserve_insertion_order = {literal(bool(before[0]))}")

@@ -47,11 +47,19 @@ def note_rejected_rows(connection: Connection, audit: Audit, incoming: Incoming,
 
 
 def note_rejected_values(
-    connection: Connection, audit: Audit, incoming: Incoming, failures: Sequence[ValueFailure]
+    connection: Connection,
+    audit: Audit,
+    incoming: Incoming,
+    rows: int,
+    failures: Sequence[ValueFailure],
 ) -> int:
-    """Note the values of loaded rows that could not be read; returns their number."""
+    """Note the values of the `rows` loaded that could not be read; returns their number.
+
+    Of a Parquet file, this reads once more the columns that can fail, and them alone.
+    """
     if not failures:
         return 0
+    is_loaded = "true" if rows == incoming.rows else f"{quote(ROW_FAILURE)} IS NULL"
     columns = ", ".join(literal(failure.column) for failure in failures)
     reasons = ", ".join(literal(failure.reason) for failure in failures)
     inserted = connection.execute(
@@ -59,7 +67,7 @@ def note_rejected_values(
         f" SELECT {audit.sql}, line, [{columns}][failure + 1], [{reasons}][failure + 1]"
         f" FROM (SELECT {incoming.line} AS line, unnest({quote(VALUE_FAILURES)}) AS failure"
         f" FROM {incoming.relation}"
-        f" WHERE {quote(VALUE_FAILURES)} IS NOT NULL AND {quote(ROW_FAILURE)} IS NULL)"
+        f" WHERE {quote(VALUE_FAILURES)} IS NOT NULL AND {is_loaded})"
         " WHERE failure IS NOT NULL"
     )
     return int(inserted.fetchall()[0][0])

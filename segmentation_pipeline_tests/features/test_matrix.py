@@ -257,6 +257,7 @@ def test_negatives_under_log1p_count_as_missing(connection, build, put_features,
     preparation = fit(specify({"euros": {"transform": "log1p"}}))
     summary = make_feature_matrix(connection, "lens", preparation, Limits(), build)
     assert summary.missing_shares == {"euros": 0.5}
+    assert summary.negatives == {"euros": 1}
     made = connection.sql(f"FROM {MATRIX.sql} ORDER BY customer_id").fetchall()
     assert made == [("a", -1), ("b", 1), ("c", 0), ("d", 0)]
 

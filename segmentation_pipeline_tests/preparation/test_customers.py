@@ -121,7 +121,7 @@ def imputed(night, column, values):
         ("number", [-1.7e308, None, 1.7e308], 0.0),
         ("number", [1.6e308, None, 1.7e308], 1.6e308 / 2 + 1.7e308 / 2),
         ("integer", [4, 1, None, 7], 4),
-        ("integer", [4, 1, None, 7, 5], 4),
+        ("integer", [9, 1, None, 3, 4], 3),
         ("integer", [-1, None], -1),
     ],
 )
@@ -140,6 +140,7 @@ def test_a_median_fills_gaps(night, kind, given, median):
         ("category", ["b", "a", "b", None, "c"], "b"),
         ("category", ["b", "a", "c", None], "a"),
         ("integer", [5, 5, 2, 2, None, 9], 2),
+        ("integer", [(n * 37) % 101 for n in range(101)] * 2 + [None], 0),
         ("boolean", [True, True, False, None], True),
         ("date", [dt.date(2020, 1, 2), dt.date(2020, 1, 1), None], dt.date(2020, 1, 1)),
     ],

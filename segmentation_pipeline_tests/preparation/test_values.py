@@ -51,6 +51,14 @@ def test_names_that_differ_in_case_alone_stay_apart(night):
     assert cleaned(night, column, ["m", "M"]) == (["m", "M"], {})
 
 
+def test_a_proper_name_is_no_alias_of_another(night):
+    column = {"type": "category", "aliases": {"Nurse": ["RN", "nurse"], "RN": ["R.N."]}}
+
+    values, counted = cleaned(night, column, ["RN", "R.N.", "NURSE"])
+
+    assert (values, counted) == (["RN", "RN", "Nurse"], {"alias": 2})
+
+
 def test_an_undeclared_category_and_a_text_stay_as_they_are(night):
     for kind in ("category", "text"):
         values = ["Nurse  X", "nurse x", "it's", "", None]
