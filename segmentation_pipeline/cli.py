@@ -204,10 +204,10 @@ def ui(
             HOME_VARIABLE: str(home.resolve()),
             "DAGSTER_HOME": os.environ.get("DAGSTER_HOME", str(dagster_home(home))),
         }
-        dagster = Path(sys.executable).with_name("dagster")
+        dg = Path(sys.executable).with_name("dg")
         module = "segmentation_pipeline.definitions"
         arguments = ["dev", "--module-name", module, "--host", "127.0.0.1", "--port", str(port)]
-        os.execve(dagster, [str(dagster), *arguments], environment)  # noqa: S606
+        os.execve(dg, [str(dg), *arguments], environment)  # noqa: S606
 
 
 def main() -> NoReturn:

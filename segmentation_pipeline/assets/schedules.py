@@ -82,7 +82,8 @@ def build_automation(home: Home, partitions: dg.PartitionsDefinition[str]) -> Au
 def refresh_selection(segmentation: str) -> dg.AssetSelection:
     """Select what one segmentation needs: its own assets, all before them, and publishing."""
     own = dg.AssetSelection.key_prefixes(segmentation)
-    return own.upstream() | dg.AssetSelection.assets("published")
+    audits = dg.AssetSelection.assets("source_loads", "rejected_rows", "published")
+    return own.upstream().required_multi_asset_neighbors() | audits
 
 
 def _schedule(name: str, job: "AssetJob", cron: str, home: Home) -> dg.ScheduleDefinition:

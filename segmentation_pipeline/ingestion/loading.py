@@ -101,7 +101,9 @@ def _load_file(
         rows = _insert_rows(connection, name, source, incoming, load_id)
         rejected_rows = note_rejected_rows(connection, audit, incoming, rows)
         refuse_many(source, file.name, rows, rejected_rows, first_lines(connection, load_id))
-        rejected_values = note_rejected_values(connection, audit, incoming, opened.typed.failures)
+        rejected_values = note_rejected_values(
+            connection, audit, incoming, rows, opened.typed.failures
+        )
         forget_rows(connection, load_id)
     file.require_unchanged()
     connection.execute(

@@ -9,7 +9,6 @@ from segmentation_pipeline.publication.manifest import Manifest
 from segmentation_pipeline.publication.plan import ReadySegmentation
 from segmentation_pipeline.publication.publishing import Publication, publish
 from segmentation_pipeline.publication.tables import work_tables
-from segmentation_pipeline.publication.tables import work_tables
 from segmentation_pipeline.publication.verification import read_published, verify
 from segmentation_pipeline.publication.versions import current_version, rollback
 
@@ -23,6 +22,5 @@ __all__ = [
     "rollback",
     "validation_faults",
     "verify",
-    "work_tables",
     "work_tables",
 ]

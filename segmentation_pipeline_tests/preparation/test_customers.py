@@ -140,7 +140,7 @@ def test_a_median_fills_gaps(night, kind, given, median):
         ("category", ["b", "a", "b", None, "c"], "b"),
         ("category", ["b", "a", "c", None], "a"),
         ("integer", [5, 5, 2, 2, None, 9], 2),
-        ("integer", [(n * 37) % 101 for n in range(101)] * 2 + [None], 0),
+        ("category", [f"{(n * 37 + 5) % 101:03}" for n in range(101)] * 2 + [None], "000"),
         ("boolean", [True, True, False, None], True),
         ("date", [dt.date(2020, 1, 2), dt.date(2020, 1, 1), None], dt.date(2020, 1, 1)),
     ],
