@@ -27,6 +27,7 @@ RESULT = Path(__file__).parent / "results" / "assignment.md"
 FEATURES = 18
 BATCH_ROWS = 131_072
 ROUNDS = 5
+MOST_SECONDS = 10.0  # A contender that has taken this long has no further round.
 
 
 def make_model(k: int, rng: np.random.Generator) -> SegmentModel:
@@ -89,7 +90,8 @@ def compare(k: int, rows: int, threads: int) -> tuple[int, list[float], int]:
     times: list[list[float]] = [[] for _ in contenders]
     for _ in range(ROUNDS):
         for place, contender in enumerate(contenders):
-            times[place].append(seconds(contender))
+            if sum(times[place]) < MOST_SECONDS:
+                times[place].append(seconds(contender))
     labels = np.concatenate([batch.column("raw_segment").to_numpy() for batch in ours(threads)])
     predicted = np.concatenate([reference.predict(to_matrix(batch)) for batch in batches])
     return k, [min(each) for each in times], int((labels != predicted).sum())
@@ -98,10 +100,11 @@ def compare(k: int, rows: int, threads: int) -> tuple[int, list[float], int]:
 def table(rows: int, threads: int, measured: list[tuple[int, list[float], int]]) -> str:
     text = f"""# Assignment beside scikit-learn
 
-{rows:,} customers x {FEATURES} float32 features in Arrow batches of {BATCH_ROWS:,}; seconds,
-best of {ROUNDS} interleaved rounds; {threads} threads where not said otherwise. `predict` gives
-labels only; `transform` and its two smallest give what ours gives: segment, distance, runner-up and
-margin. `labels that differ` counts customers whom float32 `predict` puts elsewhere; ours are exact.
+{rows:,} customers x {FEATURES} float32 features in Arrow batches of {BATCH_ROWS:,}; seconds, best
+of up to {ROUNDS} interleaved rounds; {threads} threads where not said otherwise. `predict` gives
+labels only; `transform` and its two smallest give what ours gives: segment, distance, runner-up
+and margin. `labels that differ` counts customers whom float32 `predict` puts elsewhere; ours are
+exact.
 
 | k | ours, 1 thread | ours | million customers/s | predict | transform + 2 smallest \
 | ours : predict | ours : same answer | labels that differ |

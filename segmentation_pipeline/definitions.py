@@ -41,7 +41,7 @@ def build_definitions(
         groups[f"{name}_features"] = build_feature_assets(home, name)
         groups[f"{name}_clustering"] = build_clustering_assets(name)
         groups[f"{name}_segments"] = build_segment_assets(home, name)
-    automation = build_automation(home, partitions)
+    automation = build_automation(home)
     return dg.Definitions(
         assets=[
             asset

@@ -39,20 +39,18 @@ class Automation:
     sensors: Sequence[dg.SensorDefinition]
 
 
-def build_automation(home: Home, partitions: dg.PartitionsDefinition[str]) -> Automation:
+def build_automation(home: Home) -> Automation:
     """Make the nightly job and its schedule, a job per segmentation, and the sensors."""
     tags = {HOME_TAG: hashlib.sha256(str(home.path).encode()).hexdigest()[:16]}
     nightly = dg.define_asset_job(
         NIGHTLY,
         selection=dg.AssetSelection.all(),
-        partitions_def=partitions,
         description=f"A night of {home.customers.name}: from the sources to what readers see.",
         tags=tags,
     )
     publish = dg.define_asset_job(
         "publish",
         selection=dg.AssetSelection.assets("published"),
-        partitions_def=partitions,
         description="Publish the segmentations whose tables are complete for the date.",
         tags=tags,
     )
@@ -60,7 +58,6 @@ def build_automation(home: Home, partitions: dg.PartitionsDefinition[str]) -> Au
         name: dg.define_asset_job(
             f"refresh_{name}",
             selection=refresh_selection(name),
-            partitions_def=partitions,
             description=f"The segmentation {name} alone; the others are copied forward.",
             tags=tags,
         )

@@ -1,8 +1,9 @@
 """The best agreement with the planted truth that anybody could reach: Bayes' rule by its densities.
 
 It sees what the sources say on the last night, mess included: blanks tell nothing, spellings are
-read right, the latest answer counts. Who moved within the last 90 days is judged as if those days'
-events all belonged to the present segment (about 0.3 % a night, most of them judged right anyway).
+read right, the latest answer counts. The last 90 days' events are judged as if they all belonged to
+the present segment, and a birth date as if it did, which for the few who moved is not quite so: the
+rule that knew of moves would be better by less than 0.005.
 """
 
 import datetime as dt

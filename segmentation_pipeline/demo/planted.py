@@ -22,6 +22,10 @@ deviation a night, and stay as they are distributed."""
 MOVE_SHARE = 0.003
 """The share of customers that moves to another planted segment each night, in each segmentation."""
 
+WEB_LEADS_DAYS = 60
+"""Behaviour on the web changes so many days before contract and answers do, and the truth with
+them: 90 days of events then show a customer's present segment, not the one before."""
+
 
 @dataclass(frozen=True)
 class PlantedSegmentation:
@@ -57,13 +61,13 @@ PROFESSION = PlantedSegmentation(
     ("research_leaders", "established_clinicians", "junior_and_support"),
     (0.27, 0.38, 0.35),
 )
-AGE = Measure("years", (44.0, 54.0, 33.0), 6.5)
-PUBLICATIONS = Measure("count", (2.8, 1.35, 0.95), 0.55)
-CONGRESSES = Measure("count", (2.15, 1.35, 0.8), 0.45)
-PARTNERSHIPS = Measure("count", (1.8, 0.8, 0.85), 0.45)
+AGE = Measure("years", (44.0, 54.5, 32.0), 6.2)
+PUBLICATIONS = Measure("count", (2.95, 1.35, 0.95), 0.52)
+CONGRESSES = Measure("count", (2.2, 1.35, 0.78), 0.43)
+PARTNERSHIPS = Measure("count", (1.85, 0.8, 0.85), 0.43)
 EDUCATION = Category(
     ("Bachelor", "Master", "Doctorate"),
-    ((1, 12, 87), (5, 27, 68), (68, 28, 4)),
+    ((1, 11, 88), (4, 24, 72), (70, 27, 3)),
 )
 ROLE = Category(
     (

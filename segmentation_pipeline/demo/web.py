@@ -89,20 +89,20 @@ def _spells_sql(population: Population) -> str:
     """Name the CTE `spells`: for each person the days in each engagement segment."""
     begin = literal(population.history_start)
     end = population.history_days
-    moves_on = f"{planted.ENGAGEMENT.name}_moves_on"
+    one = planted.ENGAGEMENT.name
+    moves = f"{one}_moves_on - {begin} - {planted.WEB_LEADS_DAYS}"
     leaves = f"coalesce(leaves_on - {begin}, {end})"
     return f"""
     spells AS (
         SELECT
-            2 * number AS spell, number, {planted.ENGAGEMENT.name}_before AS segment,
-            0 AS starts, least({leaves}, coalesce({moves_on} - {begin}, {end})) AS ends
+            2 * number AS spell, number, {one}_before AS segment,
+            0 AS starts, least({leaves}, coalesce({moves}, {end})) AS ends
         FROM people
         UNION ALL
         SELECT
-            2 * number + 1, number, {planted.ENGAGEMENT.name}_after,
-            {moves_on} - {begin}, {leaves}
+            2 * number + 1, number, {one}_after, {moves}, {leaves}
         FROM people
-        WHERE {moves_on} IS NOT NULL
+        WHERE {one}_moves_on IS NOT NULL
     )"""
 
 

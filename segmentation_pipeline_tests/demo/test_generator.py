@@ -44,7 +44,9 @@ def middle(tmp_path_factory):
 @pytest.fixture(scope="module")
 def events(middle):
     home, _ = middle
-    return pd.concat(read_csv(path).assign(file=path.stem) for path in (home / "sources/web").iterdir())
+    return pd.concat(
+        read_csv(path).assign(file=path.stem) for path in (home / "sources/web").iterdir()
+    )
 
 
 def test_same_arguments_give_the_same_bytes_on_any_threads(small, tmp_path):
@@ -92,7 +94,9 @@ def test_small_home_is_small_enough_to_be_committed(small):
 
 def test_every_night_has_its_files_and_its_dates(small):
     home, made = small
-    nights = [(planted.LAST_NIGHT - dt.timedelta(days=back)).isoformat() for back in range(6, -1, -1)]
+    nights = [
+        (planted.LAST_NIGHT - dt.timedelta(days=back)).isoformat() for back in range(6, -1, -1)
+    ]
     assert (made.first_night, made.last_night) == (nights[0], nights[-1])
     assert sorted(path.name for path in (home / "sources/crm").iterdir()) == [
         f"crm_{night}.csv" for night in nights
@@ -116,7 +120,9 @@ def test_survey_mess_is_what_the_summary_counts_and_mess_declares(middle):
     assert counts["rows"] == len(answers)
     assert counts["duplicate_rows"] == answers.duplicated().sum()
     assert counts["orphan_rows"] == (~answers.staff_id.isin(customers)).sum()
-    after = pd.to_datetime(answers.answered_at) >= pd.Timestamp(made.first_night) + pd.Timedelta(days=1)
+    after = pd.to_datetime(answers.answered_at) >= pd.Timestamp(made.first_night) + pd.Timedelta(
+        days=1
+    )
     assert counts["rows_after_first_night"] == after.sum()
     answered = set(answers.staff_id) & customers
     assert counts["customers_who_answered"] == len(answered)
@@ -153,7 +159,9 @@ def test_crm_mess_is_what_the_summary_counts_and_mess_declares(middle):
         blank = staff[column].isna().sum()
         assert counts[f"blank_{column}"] == blank
         assert blank / len(staff) == pytest.approx(mess.BLANK_SHARE, abs=0.006)
-    raw = pd.read_csv(home / f"sources/crm/crm_{made.last_night}.csv", dtype=str, keep_default_na=False)
+    raw = pd.read_csv(
+        home / f"sources/crm/crm_{made.last_night}.csv", dtype=str, keep_default_na=False
+    )
     assert {"", "n/a", "-"} <= set(raw.publications)
 
 
@@ -172,11 +180,15 @@ def test_categories_are_spelled_in_all_declared_ways_and_no_other(middle):
             word for name, others in mess.SPELLINGS[column].items() for word in (name, *others)
         }
         assert set(written.str.strip()) == declared
-        assert (written != written.str.strip()).mean() == pytest.approx(mess.PADDED_SHARE, abs=0.003)
+        assert (written != written.str.strip()).mean() == pytest.approx(
+            mess.PADDED_SHARE, abs=0.003
+        )
         canonical = written.str.strip().isin(list(mess.SPELLINGS[column])).mean()
         assert canonical == pytest.approx(mess.CANONICAL_SHARE, abs=0.02)
     assert {"NursePractitioner", "ChiefofSurgery"} <= set(answers.role)
-    assert set(answers.collaboration_attitude.dropna()) == set(planted.COLLABORATION_ATTITUDE.values)
+    assert set(answers.collaboration_attitude.dropna()) == set(
+        planted.COLLABORATION_ATTITUDE.values
+    )
     assert answers.engagement_driver.nunique() == len(mess.ENGAGEMENT_DRIVERS)
 
 
@@ -253,7 +265,10 @@ def test_latents_drift_slowly_and_birth_dates_stay(small):
     )
     both = first.join(last, how="inner", rsuffix="_last")
     assert both.birth_date.fillna("").equals(both.birth_date_last.fillna(""))
-    before, after = both.contract_value_eur.astype(float), both.contract_value_eur_last.astype(float)
+    before, after = (
+        both.contract_value_eur.astype(float),
+        both.contract_value_eur_last.astype(float),
+    )
     change = (after / before - 1).abs().dropna()
     assert 0.5 < (change > 0).mean()
     assert change.median() < 0.05
@@ -286,7 +301,9 @@ def test_an_earlier_demo_is_replaced_unless_its_yaml_was_edited(tmp_path):
     make_demo(tmp_path, 100, 2, 1, "csv")
     (tmp_path / "warehouse.duckdb").write_bytes(b"kept")
     make_demo(tmp_path, 100, 1, 2, "parquet")
-    assert [path.name for path in (tmp_path / "sources/crm").iterdir()] == ["crm_2025-06-30.parquet"]
+    assert [path.name for path in (tmp_path / "sources/crm").iterdir()] == [
+        "crm_2025-06-30.parquet"
+    ]
     assert (tmp_path / "warehouse.duckdb").read_bytes() == b"kept"
     settings = tmp_path / "dagster/dagster.yaml"
     settings.write_text(settings.read_text(encoding="utf-8") + "# mine\n", encoding="utf-8")
