@@ -68,7 +68,7 @@ class Workshop(dg.ConfigurableResource):
             ) from None
 
     def _as_of(self, context: Context) -> dt.date:
-        """Find the date of a run: its partition; a check run alone has none, and looks at tonight."""
+        """Find the date of a run: its partition; a check run alone looks at the newest tables."""
         partition = context.run.tags.get(PARTITION_TAG)
         if partition is not None:
             return dt.date.fromisoformat(partition)

@@ -50,7 +50,8 @@ def build_source_assets(home: Home) -> Sequence[dg.AssetsDefinition]:
             rows = record_build(connection, REJECTED_ROWS, build)
             counted = (
                 "SELECT source, column_name, reason, count(*) AS rows, min(line) AS first_line"
-                f" FROM {REJECTED_ROWS.sql} GROUP BY ALL ORDER BY rows DESC, source, column_name, reason"
+                f" FROM {REJECTED_ROWS.sql} GROUP BY ALL"
+                " ORDER BY rows DESC, source, column_name, reason"
             )
             return dg.MaterializeResult(
                 metadata={

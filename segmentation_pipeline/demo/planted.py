@@ -61,13 +61,13 @@ PROFESSION = PlantedSegmentation(
     ("research_leaders", "established_clinicians", "junior_and_support"),
     (0.27, 0.38, 0.35),
 )
-AGE = Measure("years", (44.0, 54.5, 32.0), 6.2)
-PUBLICATIONS = Measure("count", (2.95, 1.35, 0.95), 0.52)
-CONGRESSES = Measure("count", (2.2, 1.35, 0.78), 0.43)
-PARTNERSHIPS = Measure("count", (1.85, 0.8, 0.85), 0.43)
+AGE = Measure("years", (43.0, 52.0, 33.5), 7.0)
+PUBLICATIONS = Measure("count", (3.05, 1.5, 0.85), 0.48)
+CONGRESSES = Measure("count", (2.25, 1.45, 0.68), 0.40)
+PARTNERSHIPS = Measure("count", (1.85, 0.75, 0.85), 0.40)
 EDUCATION = Category(
     ("Bachelor", "Master", "Doctorate"),
-    ((1, 11, 88), (4, 24, 72), (70, 27, 3)),
+    ((1, 11, 88), (3, 23, 74), (74, 23, 3)),
 )
 ROLE = Category(
     (
@@ -94,11 +94,11 @@ ROLE = Category(
 )
 PRESCRIPTION_ATTITUDE = Category(
     ("Negative", "Neutral", "Positive"),
-    ((50, 38, 12), (6, 24, 70), (30, 45, 25)),
+    ((54, 36, 10), (5, 21, 74), (28, 47, 25)),
 )
 COLLABORATION_ATTITUDE = Category(
     ("Negative", "Unwilling", "Neutral", "Willing", "Positive"),
-    ((2, 4, 10, 36, 48), (40, 32, 18, 7, 3), (8, 17, 40, 24, 11)),
+    ((2, 4, 10, 34, 50), (43, 33, 16, 6, 2), (7, 17, 42, 24, 10)),
 )
 
 SEGMENTATIONS = (ENGAGEMENT, PROFESSION)

@@ -74,14 +74,15 @@ def trimmed_category_sql(raw: str) -> str:
 
 
 def without_null_words_sql(trimmed: str, words: Sequence[str]) -> str:
-    """Make a trimmed text NULL where it is one of the words for "no value"."""
+    """Make a trimmed text NULL where it is one of the words for "no value".
+
+    """
     if not words:
         return trimmed
     longest = max(len(word.encode()) for word in words)
-    listed = ", ".join(literal(word) for word in words)
+    is_null_word = _is_one_of_sql(trimmed, [literal(word) for word in words])
     return (
-        f"CASE WHEN strlen({trimmed}) <= {longest} AND {trimmed} IN ({listed}) THEN NULL"
-        f" ELSE {trimmed} END"
+        f"CASE WHEN strlen({trimmed}) <= {longest} AND {is_null_word} THEN NULL ELSE {trimmed} END"
     )
 
 
@@ -98,7 +99,7 @@ def without_null_values_sql(native: str, file_type: str, words: Sequence[str]) -
         return native
     if not listed:
         return native
-    return f"CASE WHEN {compared} IN ({', '.join(listed)}) THEN NULL ELSE {native} END"
+    return f"CASE WHEN {_is_one_of_sql(compared, listed)} THEN NULL ELSE {native} END"
 
 
 def null_words(source: SourceSpec, column: ColumnSpec) -> list[str]:
@@ -211,6 +212,11 @@ def _strptime_sql(formats: Sequence[str], text: str) -> str:
         has_zone = "%z" in one or "%Z" in one
         tried.append(f"{parsed} AT TIME ZONE 'UTC'" if has_zone else parsed)
     return f"coalesce({', '.join(tried)})"
+
+
+def _is_one_of_sql(value: str, listed: Sequence[str]) -> str:
+    """Write `value IN (...)` so that it stays an expression: of five words DuckDB makes a join."""
+    return f"coalesce(list_position([{', '.join(listed)}], {value}), 0) > 0"
 
 
 def _trimmed_odd_sql(raw: str) -> str:

@@ -1,0 +1,363 @@
+"""The whole job in a temporary folder: what readers find after good nights and bad ones."""
+
+import datetime as dt
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from sklearn.metrics import adjusted_rand_score
+
+from segmentation_pipeline.assets.night import run_night
+from segmentation_pipeline.demo import make_demo
+from segmentation_pipeline.errors import SpecificationError
+from segmentation_pipeline.lock import hold_lock
+from segmentation_pipeline.publication import current_version, read_published, verify
+
+LAST = dt.date(2025, 6, 30)
+
+
+def night(home, as_of=LAST, **options):
+    return run_night(home, as_of, progress=lambda *_: None, **options)
+
+
+def published(home, query):
+    return read_published(home / "published", query)
+
+
+def bytes_of(home):
+    folder = (home / "published" / "current").resolve()
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def replace_in(file, written, instead):
+    text = file.read_text(encoding="utf-8")
+    assert written in text
+    file.write_text(text.replace(written, instead), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory):
+    """Sources and specification of 400 customers, five nights; never run."""
+    home = tmp_path_factory.mktemp("fresh") / "home"
+    make_demo(home, 400, 5, 11)
+    return home
+
+
+@pytest.fixture(scope="module")
+def first_night(fresh, tmp_path_factory):
+    """The same, with one night published; copied before it is changed."""
+    home = tmp_path_factory.mktemp("first") / "home"
+    shutil.copytree(fresh, home)
+    result = night(home)
+    assert result.success, result.failures
+    assert result.is_news
+    return home
+
+
+@pytest.fixture
+def home(first_night, tmp_path):
+    copy = tmp_path / "home"
+    shutil.copytree(first_night, copy, symlinks=True)
+    return copy
+
+
+@pytest.fixture
+def unrun(fresh, tmp_path):
+    copy = tmp_path / "home"
+    shutil.copytree(fresh, copy)
+    return copy
+
+
+def test_planted_segments_come_out(first_night):
+    planted = pq.read_table(first_night / "planted_segments.parquet").to_pandas()
+    planted = planted[planted["as_of"] == LAST].set_index(["segmentation", "customer_id"])
+    found = published(
+        first_night, "SELECT segmentation, customer_id, segment_id FROM customer_segments"
+    )
+
+    assert len(found) == len(planted)
+    for segmentation, expected_segments in (("engagement", 4), ("profession", 3)):
+        pairs = [
+            (row[2], planted.loc[row[:2], "segment"]) for row in found if row[0] == segmentation
+        ]
+        segments, truth = zip(*pairs, strict=True)
+        assert len(set(segments)) == expected_segments
+        assert adjusted_rand_score(truth, segments) >= 0.85
+
+
+def test_what_is_published_verifies_and_adds_up(first_night):
+    assert verify(first_night / "published") == []
+    (sizes,) = published(
+        first_night,
+        "SELECT bool_and(s.customers = c.n) FROM segments s JOIN (SELECT segmentation, segment_id,"
+        " count(*) AS n FROM customer_segments GROUP BY ALL) c USING (segmentation, segment_id)",
+    )
+    assert sizes == (True,)
+
+
+def test_nothing_personal_is_published_logged_or_kept_by_dagster(first_night):
+    marker = published(first_night, "SELECT 1")  # the file opens
+    assert marker == [(1,)]
+    csv = (first_night / "sources" / "crm" / "crm_2025-06-30.csv").read_text(encoding="utf-8")
+    mails = {word.encode() for word in csv.replace("\n", ",").split(",") if "@" in word}
+    assert len(mails) > 300
+
+    places = [first_night / "published", first_night / "dagster", first_night / "models"]
+    files = [path for place in places for path in place.rglob("*") if path.is_file()]
+    assert len(files) > 10
+    for path in files:
+        content = path.read_bytes()
+        assert not any(mail in content for mail in mails), path
+
+
+def test_a_second_run_of_the_same_night_is_no_news_and_changes_no_byte(home):
+    before, version = bytes_of(home), current_version(home / "published")
+
+    result = night(home)
+
+    assert result.success
+    assert result.is_news is False
+    assert current_version(home / "published") == version
+    assert bytes_of(home) == before
+
+
+def labels(home):
+    return dict(
+        ((row[0], row[1]), row[2:])
+        for row in published(
+            home,
+            "SELECT segmentation, customer_id, raw_segment_id, distance FROM customer_segments",
+        )
+    )
+
+
+def test_labels_depend_on_neither_row_order_nor_threads(first_night, unrun):
+    generator = random.Random(5)
+    for file in sorted((unrun / "sources").rglob("*.csv")):
+        header, *rows = file.read_text(encoding="utf-8").splitlines(keepends=True)
+        generator.shuffle(rows)
+        file.write_text("".join([header, *rows]), encoding="utf-8")
+    replace_in(
+        unrun / "customers.yaml", "customers:\n  base", "limits: {threads: 1}\ncustomers:\n  base"
+    )
+
+    assert night(unrun).success
+
+    assert labels(unrun) == labels(first_night)
+
+
+def test_a_later_night_keeps_the_model_and_its_ids(unrun):
+    assert night(unrun, LAST - dt.timedelta(days=1)).success
+    before = dict(published(unrun, "SELECT segment_id, label FROM segments"))
+
+    result = night(unrun)
+
+    assert result.success
+    assert dict(published(unrun, "SELECT segment_id, label FROM segments")) == before
+    runs = published(
+        unrun, "SELECT as_of, segmentation, model_version FROM segmentation_runs ORDER BY ALL"
+    )
+    assert runs == [
+        (LAST - dt.timedelta(days=1), "engagement", 1),
+        (LAST - dt.timedelta(days=1), "profession", 1),
+        (LAST, "engagement", 1),
+        (LAST, "profession", 1),
+    ]
+
+
+def test_an_older_night_changes_dated_rows_only(home):
+    before = published(home, "FROM customer_segments ORDER BY ALL")
+
+    assert night(home, LAST - dt.timedelta(days=2)).success
+
+    assert published(home, "FROM customer_segments ORDER BY ALL") == before
+    dates = published(home, "SELECT DISTINCT as_of FROM segmentation_runs ORDER BY as_of")
+    assert dates == [(LAST - dt.timedelta(days=2),), (LAST,)]
+    assert verify(home / "published") == []
+
+
+def test_the_older_night_does_not_take_the_newest_ones_model_away(home):
+    assert night(home, LAST - dt.timedelta(days=2)).success
+
+    result = night(home)
+
+    assert result.success
+    models = published(
+        home, f"SELECT DISTINCT model_version FROM segmentation_runs WHERE as_of = '{LAST}'"
+    )
+    assert models == [(1,)]
+
+
+def test_a_changed_description_keeps_the_model_and_a_changed_feature_does_not(home):
+    file = home / "segmentations" / "engagement.yaml"
+    replace_in(file, "description: Our events attended", "description: Events of ours")
+    assert night(home).success
+    query = "SELECT segmentation, model_version FROM segmentation_runs ORDER BY ALL"
+    assert published(home, query) == [("engagement", 1), ("profession", 1)]
+
+    replace_in(
+        file, "window_days: 90}\n    transform: log1p", "window_days: 60}\n    transform: log1p"
+    )
+    assert night(home).success
+
+    assert published(home, query) == [("engagement", 2), ("profession", 1)]
+    ids = {row[0] for row in published(home, "SELECT segment_id FROM segments")}
+    assert ids.isdisjoint({"engagement-1", "engagement-2", "engagement-3", "engagement-4"})
+
+
+def test_a_blocking_check_leaves_the_old_version_and_publishing_alone_is_refused(home):
+    before = bytes_of(home)
+    file = home / "sources" / "crm" / "crm_2025-06-30.csv"
+    header, *rows = file.read_text(encoding="utf-8").splitlines()
+    column = header.split(",").index("publications")
+    spoilt = []
+    for row in rows:
+        cells = row.split(",")
+        cells[column] = "-5"
+        spoilt.append(",".join(cells))
+    file.write_text("\n".join([header, *spoilt]) + "\n", encoding="utf-8")
+
+    result = night(home)
+
+    assert not result.success
+    assert result.is_news is None
+    assert any("raw_crm: publications__between" in failure for failure in result.failures)
+    assert bytes_of(home) == before
+    alone = materialise(home, "published")
+    assert "raw.raw_crm failed publications__between" in alone
+    assert bytes_of(home) == before
+
+
+def materialise(home, asset):
+    """Launch one asset alone, as from the UI; returns what it said when it failed."""
+    import dagster as dg
+
+    from segmentation_pipeline.definitions import build_definitions
+
+    job = build_definitions(home).resolve_implicit_global_asset_job_def()
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = job.execute_in_process(
+            asset_selection=[dg.AssetKey([asset])],
+            partition_key=LAST.isoformat(),
+            instance=instance,
+            raise_on_error=False,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )
+    errors = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
+    return " ".join((error.cause or error).message for error in errors)
+
+
+def test_every_asset_materialises_alone(home):
+    from segmentation_pipeline.definitions import build_definitions
+
+    keys = build_definitions(home).get_repository_def().asset_graph.get_all_asset_keys()
+    shared = [key.path[0] for key in keys if len(key.path) == 1]
+
+    assert len(shared) == 8
+    for asset in shared:
+        if asset not in ("customers", "cleaning_report"):  # one step makes both
+            assert materialise(home, asset) == ""
+
+
+def test_one_failed_segmentation_keeps_its_rows_and_the_other_is_published(unrun):
+    assert night(unrun, LAST - dt.timedelta(days=1)).success
+    before = published(
+        unrun, "FROM customer_segments WHERE segmentation = 'engagement' ORDER BY ALL"
+    )
+    replace_in(
+        unrun / "segmentations" / "engagement.yaml",
+        "expression: mails_opened / mails_sent",
+        "expression: error('no rate today')",
+    )
+
+    result = night(unrun)
+
+    assert not result.success
+    assert result.is_news
+    assert any(failure.startswith("engagement/engineered_features") for failure in result.failures)
+    stale = published(
+        unrun, "SELECT DISTINCT segmentation, as_of, is_stale FROM segments ORDER BY ALL"
+    )
+    assert stale == [("engagement", LAST - dt.timedelta(days=1), True), ("profession", LAST, False)]
+    after = published(
+        unrun, "FROM customer_segments WHERE segmentation = 'engagement' ORDER BY ALL"
+    )
+    assert after == before
+    assert verify(unrun / "published") == []
+
+
+def test_one_segmentation_can_be_refreshed_alone(unrun):
+    assert night(unrun, LAST - dt.timedelta(days=1)).success
+
+    assert night(unrun, segmentation="profession").success
+
+    dates = published(unrun, "SELECT DISTINCT segmentation, as_of FROM segments ORDER BY ALL")
+    assert dates == [("engagement", LAST - dt.timedelta(days=1)), ("profession", LAST)]
+
+
+@pytest.mark.parametrize(
+    ("as_of", "segmentation", "message"),
+    [(dt.date(2024, 12, 31), None, "is no night of this home"),
+     (dt.date(2999, 1, 1), None, "is no night of this home"),
+     (LAST, "loyalty", "no segmentation `loyalty`")],
+)  # fmt: skip
+def test_what_cannot_be_run_is_said_before_anything_is_written(unrun, as_of, segmentation, message):
+    with pytest.raises(SpecificationError, match=message):
+        night(unrun, as_of, segmentation=segmentation)
+
+    assert not (unrun / "warehouse.duckdb").exists()
+    assert not (unrun / "published").exists()
+
+
+def command(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "segmentation_pipeline.cli", *arguments],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_the_command_line_refuses_a_locked_home_and_says_who_holds_it(home):
+    with hold_lock(home / "warehouse.lock", "another-night", timeout_seconds=0):
+        done = command("run", "--home", str(home), "--as-of", LAST.isoformat())
+
+    assert done.returncode == 1
+    assert "held by run another-night" in " ".join(done.stderr.split())
+
+
+def test_the_command_line_says_what_it_published_and_where(home):
+    done = command("run", "--home", str(home))
+
+    assert done.returncode == 0, done.stderr
+    assert "engagement-1" in done.stdout
+    assert "a night without news" in done.stdout
+    assert str(Path("published") / "segments.duckdb") in done.stdout.replace("\n", "")
+
+
+def test_wrong_usage_has_status_2():
+    assert command("run", "--home", "/nowhere").returncode == 2
+    assert command("fly").returncode == 2
+
+
+def test_rollback_puts_the_version_before_back(home):
+    first = current_version(home / "published").version
+    replace_in(home / "segmentations" / "profession.yaml", "seed: 7", "seed: 8")
+    assert night(home).is_news
+    assert current_version(home / "published").version != first
+
+    assert command("rollback", "--home", str(home)).returncode == 0
+
+    assert current_version(home / "published").version == first
+
+
+def test_distances_are_numbers_for_everybody(first_night):
+    distances = np.array(
+        published(first_night, "SELECT distance FROM customer_segments"), dtype=float
+    )
+
+    assert np.isfinite(distances).all()
+    assert (distances >= 0).all()
