@@ -189,7 +189,9 @@ def main() -> None:
     parser.add_argument("--fresh", action="store_true", help="forget the cases that were kept")
     arguments = parser.parse_args()
     RESULTS.mkdir(exist_ok=True)
-    cases = {} if arguments.fresh else {(c.customers, c.seed, c.segmentation): c for c in read_cases()}
+    cases = (
+        {} if arguments.fresh else {(c.customers, c.seed, c.segmentation): c for c in read_cases()}
+    )
     for customers in arguments.customers:
         for seed in arguments.seeds:
             began = time.perf_counter()

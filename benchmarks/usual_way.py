@@ -197,10 +197,14 @@ def describe(
     )
     segments.to_parquet(folder / "customer_segments.parquet", index=False)
     labels = segments["segment"].to_numpy()
-    numeric = features.join(customers[["contract_value_eur", *EVENTS.values()]], rsuffix="_raw")
+    numeric = pd.concat(
+        [features, customers[["contract_value_eur", *EVENTS.values()]].add_prefix("raw_")], axis=1
+    )
     numeric.groupby(labels).describe().to_csv(folder / "segment_profiles.csv")
     for name in ("preferred_channel", "engagement_driver", "department", "education", "role"):
-        shares = pd.crosstab(labels, customers[name].cat.add_categories("missing").fillna("missing"))
+        shares = pd.crosstab(
+            labels, customers[name].cat.add_categories("missing").fillna("missing")
+        )
         shares.div(shares.sum(axis=1), axis=0).to_csv(folder / f"shares_of_{name}.csv")
 
 

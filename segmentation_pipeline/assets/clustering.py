@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 import numpy as np
+from numpy.typing import NDArray
 
 from segmentation_pipeline.assets.champion import Champion, champion_in_force
 from segmentation_pipeline.assets.metadata import Metadata, small_table, table_metadata
@@ -28,7 +29,6 @@ from segmentation_pipeline.warehouse import (
     Build,
     Connection,
     Table,
-    column_types,
     count_rows,
     record_build,
     require_builds,
@@ -110,11 +110,16 @@ def _fit_champion(
     """Search, choose, and put the chosen model in force."""
     spec, limits = home.segmentations[name].clustering, home.customers.limits
     matrix_table = Table(name, "feature_matrix")
-    columns = list(column_types(connection, matrix_table))[1:]
-    _, sample = read_sample(
-        connection, matrix_table, columns, seed=spec.seed, limit=limits.sample_customers
-    )
-    matrix = sample.astype(np.float64)
+    preparation = kept_preparation(connection, name)
+    columns = preparation.column_names
+
+    def read(names: Sequence[str]) -> NDArray[np.float64]:
+        _, sample = read_sample(
+            connection, matrix_table, names, seed=spec.seed, limit=limits.sample_customers
+        )
+        return sample.astype(np.float64)
+
+    matrix = read(columns)
     found = search_candidates(
         matrix,
         k_range=_tries(home, name),
@@ -128,7 +133,7 @@ def _fit_champion(
     chosen = choose_candidate(found, fixed_k=spec.segments)
     if chosen.centroids is None:
         raise TypeError("a chosen candidate has centroids")
-    preparation = kept_preparation(connection, name)
+    unclipped = preparation.unclipped_names
     fitted = kmeans_model(
         chosen.centroids,
         matrix,
@@ -141,6 +146,7 @@ def _fit_champion(
             "reason": chosen.reason,
             "preparation": preparation.to_json(),
         },
+        unclipped=read(unclipped) if unclipped != columns else None,
     )
     record = register_champion(
         connection,

@@ -22,7 +22,7 @@ from segmentation_pipeline.features import (
     make_feature_matrix,
 )
 from segmentation_pipeline.ingestion import raw_table
-from segmentation_pipeline.preparation import CUSTOMERS, events_sql
+from segmentation_pipeline.preparation import CUSTOMERS, LEFT_OUT_ROWS, events_sql
 from segmentation_pipeline.specification.expressions import referenced_columns
 from segmentation_pipeline.specification.home import Home, feature_column
 from segmentation_pipeline.warehouse import Connection, Table, count_rows, require_builds
@@ -52,7 +52,7 @@ def build_feature_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]
     ) -> dg.MaterializeResult:
         """Every feature of the segmentation for each customer, in its original unit."""
         with workshop.step(context) as (connection, build):
-            needed = [CUSTOMERS, *(raw_table(source) for source in streams)]
+            needed = [CUSTOMERS, LEFT_OUT_ROWS, *(raw_table(source) for source in streams)]
             require_builds(connection, needed, build.as_of)
             sources = workshop.home.customers.sources
             events = {

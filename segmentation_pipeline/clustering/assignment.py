@@ -15,12 +15,10 @@ from segmentation_pipeline.clustering.model import SegmentModel
 from segmentation_pipeline.clustering.nearest import Floats, Nearest, NearestCentroids
 from segmentation_pipeline.clustering.workers import Workers
 from segmentation_pipeline.errors import ClusteringError
+from segmentation_pipeline.features.preparation import UNCLIPPED_SUFFIX
 
 BORDERLINE_MARGIN = 0.1
 """Below this margin a customer is borderline: about 9 % are, in any number of dimensions."""
-
-UNCLIPPED_SUFFIX = ":unclipped"
-"""Ends the name of an optional column with a feature's value before its clip bounds."""
 
 # Large enough that a thread keeps the interpreter's lock for a small share of its time (at 4,096
 # rows two threads were slower than one), small enough that its columns stay in the cache.

@@ -41,9 +41,9 @@ CREATE TABLE IF NOT EXISTS core.models (
 class ModelRecord:
     """A registered model, as `core.models` has it.
 
-    `as_of` is the first date it was promoted for; `status` is 'champion' for the version promoted
-    last, else 'retired' (it may still be in force on an earlier date); `reason` says why it was
-    promoted. The digests are of the specification, of the fitted preparation that its features
+    `as_of` is the first date it was promoted for; `status` is 'champion' for the version in force
+    on the newest date, else 'retired' (it may be in force on earlier dates); `reason` says why it
+    was promoted. The digests are of the specification, of the fitted preparation that its features
     come from, and of the model's manifest.
     """
 
@@ -80,7 +80,7 @@ def champion(connection: Connection, segmentation: str, as_of: dt.date) -> Model
         return None
     found = connection.execute(
         f"SELECT {_COLUMNS} FROM core.models WHERE segmentation = ? AND as_of <= ?"
-        " ORDER BY model_version DESC LIMIT 1",
+        " ORDER BY as_of DESC, model_version DESC LIMIT 1",
         [segmentation, as_of],
     ).fetchall()
     return ModelRecord(*found[0]) if found else None
@@ -100,17 +100,19 @@ def register_champion(
     """Save a model under the next version and put it in force from the build's date on.
 
     Its files go to `models/<segmentation>/<version>/` first, its record follows in one
-    transaction, which also retires the champion before it. A run killed between the two leaves a
+    transaction, which also retires the champion before it (an older date's model is born retired:
+    it is in force on its own dates only). A run killed between the two leaves a
     folder without a record: nobody reads it, and the next registration removes it. The caller
     holds the home's lock.
     """
     connection.execute(_MODELS_SQL)
-    version = 1 + int(
-        connection.execute(
-            "SELECT coalesce(max(model_version), 0) FROM core.models WHERE segmentation = ?",
-            [segmentation],
-        ).fetchall()[0][0]
-    )
+    last_version, newest = connection.execute(
+        "SELECT coalesce(max(model_version), 0), max(as_of) FROM core.models"
+        " WHERE segmentation = ?",
+        [segmentation],
+    ).fetchall()[0]
+    version = 1 + int(last_version)
+    is_newest = newest is None or build.as_of >= newest
     folder = _folder(models, segmentation, version)
     # Versions are only ever registered in order: a folder of this number is what a killed run left.
     if folder.exists():
@@ -125,14 +127,15 @@ def register_champion(
         model_digest=save_model(model, folder),
         algorithm=model.algorithm,
         k=len(model.arrays["centroids"]),
-        status="champion",
+        status="champion" if is_newest else "retired",
         sklearn_version=metadata.version("scikit-learn"),
         reason=reason,
     )
     with transaction(connection):
-        connection.execute(
-            "UPDATE core.models SET status = 'retired' WHERE segmentation = ?", [segmentation]
-        )
+        if is_newest:
+            connection.execute(
+                "UPDATE core.models SET status = 'retired' WHERE segmentation = ?", [segmentation]
+            )
         connection.execute(
             f"INSERT INTO core.models ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             list(vars(record).values()),

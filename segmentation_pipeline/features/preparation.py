@@ -16,6 +16,10 @@ IS_MISSING = "is_missing"
 """The component of a scaling that stands for the 0/1 column of missing values."""
 
 
+UNCLIPPED_SUFFIX = ":unclipped"
+"""Ends the name of the matrix column with a clipped feature's value before its bounds."""
+
+
 @dataclass(frozen=True, slots=True)
 class EncodingRow:
     """One number of a category's vector; a feature with rows here is a category."""
@@ -80,6 +84,11 @@ class ScalingRow:
     weight: float
     """What the column is multiplied by: the square root of its share of the squared distance."""
 
+    @property
+    def is_clipped(self) -> bool:
+        """Whether it has bounds."""
+        return self.lower is not None or self.upper is not None
+
 
 @dataclass(frozen=True, slots=True)
 class SelectionRow:
@@ -113,8 +122,16 @@ class Preparation:
 
     @property
     def column_names(self) -> list[str]:
-        """The columns of the matrix, in order, without `customer_id`."""
+        """The columns that distances are made of, in order."""
         return [scaling.column_name for scaling in self.scalings]
+
+    @property
+    def unclipped_names(self) -> list[str]:
+        """The same columns as they are before their bounds: where there are none, the same."""
+        return [
+            scaling.column_name + UNCLIPPED_SUFFIX if scaling.is_clipped else scaling.column_name
+            for scaling in self.scalings
+        ]
 
     @property
     def digest(self) -> str:

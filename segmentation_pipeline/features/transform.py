@@ -4,9 +4,12 @@ It is generated from a preparation alone, and serves fitting, nightly scoring an
 alike: there is no second code path to drift from it.
 """
 
+from dataclasses import replace
+
 from segmentation_pipeline.features.engineered import LARGEST_VALUE
 from segmentation_pipeline.features.preparation import (
     IS_MISSING,
+    UNCLIPPED_SUFFIX,
     Lookup,
     Preparation,
     ScalingRow,
@@ -22,7 +25,8 @@ def feature_matrix_sql(preparation: Preparation, source_relation_sql: str) -> st
 
     The source is `engineered_features`, or any relation with its columns, in parentheses where it
     is a query. Each column is weight * (clip(fill(x)) - centre) / spread, in double precision:
-    x is the transformed number, or a component of the category's vector.
+    x is the transformed number, or a component of the category's vector. A clipped column stands
+    there once more as it is before its bounds, which the outlier flag looks at.
     """
     lookups = preparation.lookups
     clauses = [_vectors_sql(feature, lookup) for feature, lookup in lookups.items()]
@@ -41,6 +45,12 @@ def feature_matrix_sql(preparation: Preparation, source_relation_sql: str) -> st
     scaled = [
         f"CAST({_scaled_sql(scaling)} AS FLOAT) AS {quote(scaling.column_name)}"
         for scaling in preparation.scalings
+    ]
+    scaled += [
+        f"CAST({_scaled_sql(replace(scaling, lower=None, upper=None))} AS FLOAT)"
+        f" AS {quote(scaling.column_name + UNCLIPPED_SUFFIX)}"
+        for scaling in preparation.scalings
+        if scaling.is_clipped
     ]
     with_clauses = ",\n".join(clauses)
     return f"WITH {with_clauses}\nSELECT customer_id, {', '.join(scaled)} FROM unscaled"

@@ -74,9 +74,7 @@ def trimmed_category_sql(raw: str) -> str:
 
 
 def without_null_words_sql(trimmed: str, words: Sequence[str]) -> str:
-    """Make a trimmed text NULL where it is one of the words for "no value".
-
-    """
+    """Make a trimmed text NULL where it is one of the words for "no value"."""
     if not words:
         return trimmed
     longest = max(len(word.encode()) for word in words)

@@ -82,11 +82,14 @@ def test_a_date_has_the_champion_that_was_in_force_on_it(connection, tmp_path):
     assert in_force(9) == (1, "retired")
     assert in_force(10) == (2, "champion")
     assert in_force(20) == (2, "champion")
-    # Promoted later for an earlier date: the sequence of runs counts, not the dates.
+    # Promoted later for an earlier date: later dates keep theirs.
     promote(connection, tmp_path, 3.0, day(7))
     assert in_force(6) == (1, "retired")
-    assert in_force(7) == (3, "champion")
-    assert in_force(20) == (3, "champion")
+    assert in_force(7) == in_force(9) == (3, "retired")
+    assert in_force(20) == (2, "champion")
+    # Promoted again for the same date: the later version counts.
+    promote(connection, tmp_path, 4.0, day(10))
+    assert in_force(20) == (4, "champion")
 
 
 def test_segmentations_are_counted_apart(connection, tmp_path):

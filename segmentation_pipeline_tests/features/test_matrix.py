@@ -92,9 +92,19 @@ def test_the_matrix_is_what_the_tables_say(connection, build, put_features, spec
     made = connection.sql(f"FROM {MATRIX.sql} ORDER BY customer_id").to_arrow_table().to_pydict()
     assert made.pop("customer_id") == features["customer_id"]
     assert set(column_types(connection, MATRIX).values()) == {"VARCHAR", "FLOAT"}
-    assert list(made) == preparation.column_names
-    matrix = np.array(list(made.values()), dtype=np.float32).T
+    clipped = [row for row in preparation.scalings if row.is_clipped]
+    names = preparation.column_names
+    assert list(made) == [*names, *(f"{row.column_name}:unclipped" for row in clipped)]
+    matrix = np.array([made[name] for name in names], dtype=np.float32).T
     np.testing.assert_array_equal(matrix, expected_matrix(preparation, features))
+    assert clipped
+    unbounded = replace(
+        preparation,
+        scalings=tuple(replace(row, lower=None, upper=None) for row in preparation.scalings),
+    )
+    unclipped = np.array([made[name] for name in preparation.unclipped_names], np.float32).T
+    np.testing.assert_array_equal(unclipped, expected_matrix(unbounded, features))
+    assert (unclipped != matrix).any()
 
 
 def test_the_small_tables_are_the_preparation(connection, build, put_features, specify, fit):
