@@ -1,4 +1,4 @@
-"""Do planted segments come out, at seeds that nobody tuned on, with the mess on?
+"""Whether planted segments come out, at seeds that nobody tuned on, with the mess on.
 
     python -m benchmarks.planted_recovery [--customers 300 10000 100000] [--seeds 1-20]
 
@@ -53,6 +53,7 @@ class Case:
 
     @property
     def success(self) -> bool:
+        """Whether the planted segments came out."""
         return (
             self.planted_segments == self.chosen_segments
             and self.adjusted_rand_index >= LEAST_INDEX

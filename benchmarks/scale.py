@@ -58,7 +58,7 @@ def run_size(customers: int, seed: int, folder: Path, *, is_beside: bool) -> Siz
         on_all = measure(usual)
         on_sample = measure([*usual, "--fit-on", str(SAMPLE)]) if customers > SAMPLE else on_all
         tell(
-            f"{on_all.seconds:.1f} s, {on_sample.seconds:.1f} s on a sample; {on_all.peak_mb:.0f} MB"
+            f"{on_all.seconds:.1f} s; on a sample {on_sample.seconds:.1f} s; {on_all.peak_mb:.0f} MB"
         )
         return Size(customers, ours, on_all, on_sample)
 

@@ -1,4 +1,4 @@
-"""The demo's night the usual way: a script in pandas and scikit-learn, as an analyst would write it.
+"""The demo's night the usual way: one script in pandas and scikit-learn.
 
     python -m benchmarks.usual_way --home DIR [--fit-on 100000]
 
@@ -85,7 +85,7 @@ def aggregate_events(events: pd.DataFrame) -> pd.DataFrame:
     active = events[events["event"] != "email_sent"]
     last = active.groupby("staff_id")["occurred_at"].max().dt.normalize()
     recent = events[events["occurred_at"] >= NIGHT - pd.Timedelta(days=WINDOW_DAYS - 1)]
-    counts = recent.groupby(["staff_id", "event"], observed=False).size().unstack(fill_value=0)
+    counts = pd.crosstab(recent["staff_id"], recent["event"])
     counts = counts.rename(columns=EVENTS).reindex(columns=list(EVENTS.values()), fill_value=0)
     counts.columns = list(counts.columns)
     return counts.join((NIGHT - last).dt.days.rename("days_since_last_event"), how="outer")
@@ -140,7 +140,8 @@ def profession(customers: pd.DataFrame, home: Home) -> pd.DataFrame:
         encoding = specs[name].encoding
         if not isinstance(encoding, OrdinalEncoding):
             raise TypeError(f"{name} is not ordinal")
-        values = encoding.values or {one: rank for rank, one in enumerate(encoding.order or ())}
+        ranks = {one: rank for rank, one in enumerate(encoding.order or (), start=1)}
+        values = dict(encoding.values or ranks)  # noqa: PD011 (a field of ours, no Series)
         features[name] = customers[name].map(values).astype(np.float32)
     encoding = specs["role"].encoding
     if not isinstance(encoding, GivenEncoding):

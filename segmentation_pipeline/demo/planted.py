@@ -43,7 +43,7 @@ ENGAGEMENT = PlantedSegmentation(
 )
 CONTRACT_VALUE = Measure("amount", (7.9, 7.45, 7.95, 6.6), 0.38)
 ATTENDED_EVENTS = Measure("count", (1.2, 0.85, 2.25, 0.85), 0.34)
-VISIT_MINUTES = Measure("whole", (15.5, 22.0, 29.0, 12.0), 4.0)
+VISIT_MINUTES = Measure("whole", (15.5, 22.0, 29.0, 12.0), 3.9)
 PREFERRED_CHANNEL = Category(
     ("email", "phone", "visit", "web"),
     ((25, 15, 15, 45), (45, 15, 20, 20), (20, 20, 40, 20), (20, 40, 20, 20)),
@@ -94,11 +94,11 @@ ROLE = Category(
 )
 PRESCRIPTION_ATTITUDE = Category(
     ("Negative", "Neutral", "Positive"),
-    ((54, 36, 10), (5, 21, 74), (28, 47, 25)),
+    ((60, 32, 8), (4, 18, 78), (25, 50, 25)),
 )
 COLLABORATION_ATTITUDE = Category(
     ("Negative", "Unwilling", "Neutral", "Willing", "Positive"),
-    ((2, 4, 10, 34, 50), (43, 33, 16, 6, 2), (7, 17, 42, 24, 10)),
+    ((1, 3, 9, 33, 54), (48, 32, 14, 5, 1), (6, 16, 46, 23, 9)),
 )
 
 SEGMENTATIONS = (ENGAGEMENT, PROFESSION)

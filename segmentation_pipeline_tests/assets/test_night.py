@@ -127,13 +127,8 @@ def test_a_second_run_of_the_same_night_is_no_news_and_changes_no_byte(home):
 
 
 def labels(home):
-    return dict(
-        ((row[0], row[1]), row[2:])
-        for row in published(
-            home,
-            "SELECT segmentation, customer_id, raw_segment_id, distance FROM customer_segments",
-        )
-    )
+    query = "SELECT segmentation, customer_id, raw_segment_id, distance FROM customer_segments"
+    return {row[:2]: row[2:] for row in published(home, query)}
 
 
 def test_labels_depend_on_neither_row_order_nor_threads(first_night, unrun):

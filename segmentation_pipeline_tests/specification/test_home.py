@@ -75,9 +75,9 @@ def test_a_good_home_loads_with_all_its_names(tmp_path):
         ("{type: date}", "{type: date, categories: [a]}", 13, "`categories` makes no sense"),
         ("time: occurred_at", "time: occured_at", 15, "which `columns` doesn't list"),
         ("base: crm", "base: web", 1, "`customers.base`"),
-        ("crm.csv\n    key: staff_id", "crm.csv\n    key: {expression: upper(staf_id)}", 7,
+        ("csv\n    key: staff_id", "csv\n    key: {expression: upper(staf_id)}", 7,
          "did you mean `staff_id`?"),
-        ("      role: {type: category}\n", "      role: {type: category}\n" * 2, 12, "stands twice"),
+        ("      role: {type: category}\n", "      role: {type: text}\n" * 2, 12, "stands twice"),
     ],
 )  # fmt: skip
 def test_a_fault_in_customers_yaml_is_placed(tmp_path, written, instead, line, message):
