@@ -1,0 +1,52 @@
+"""Open what is published with older DuckDB clients, each in a virtual environment of its own.
+
+    python -m benchmarks.clients [HOME]
+
+Needs the package index, so it is no test. BI tools' drivers lag behind DuckDB by years: the
+published file is written in the storage format of version 1.2.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+VERSIONS = ("1.2.2", "1.4.4", "1.5.0", "2.0.0")
+READ = """
+import duckdb, sys
+connection = duckdb.connect(sys.argv[1], read_only=True)
+tables = connection.execute("SELECT table_name, comment FROM duckdb_tables() ORDER BY 1").fetchall()
+rows = sum(connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name, _ in tables)
+assert all(comment for _, comment in tables), tables
+segments = connection.execute("SELECT count(*) FROM segments").fetchone()[0]
+found = f"{len(tables)} tables with comments, {rows} rows, {segments} segments"
+print(f"duckdb {duckdb.__version__}: {found}")
+"""
+
+
+def main() -> None:
+    """Install each version and read every table with it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("home", nargs="?", type=Path, default=Path("data/hospital"))
+    published = parser.parse_args().home / "published" / "segments.duckdb"
+    failed = []
+    with tempfile.TemporaryDirectory() as folder:
+        for version in VERSIONS:
+            place = Path(folder) / version
+            venv.create(place, with_pip=True)
+            python = place / "bin" / "python"
+            install = [python, "-m", "pip", "install", "--quiet", f"duckdb=={version}"]
+            subprocess.run(install, check=True)
+            done = subprocess.run(
+                [python, "-c", READ, published], capture_output=True, text=True, check=False
+            )
+            print(done.stdout.strip() or f"duckdb {version}: {done.stderr.strip()}")
+            if done.returncode:
+                failed.append(version)
+    sys.exit(f"cannot be read by {', '.join(failed)}" if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
