@@ -9,7 +9,7 @@ import re
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,6 +54,8 @@ def measure(command: Sequence[str], environment: Mapping[str, str] | None = None
     steps = [Step(BEFORE_FIRST_STEP)]
     output: list[str] = []
     progress: list[str] = []
+    if process.stdout is None or process.stderr is None:
+        raise RuntimeError("the command's output is piped")
     readers = [
         threading.Thread(target=_read, args=(process.stdout, output, None)),
         threading.Thread(target=_read, args=(process.stderr, progress, steps)),
@@ -91,7 +93,7 @@ def measure(command: Sequence[str], environment: Mapping[str, str] | None = None
     )
 
 
-def _read(stream, lines: list[str], steps: list[Step] | None) -> None:
+def _read(stream: Iterable[str], lines: list[str], steps: list[Step] | None) -> None:
     for line in stream:
         lines.append(line)
         found = _STEP.match(line)

@@ -165,7 +165,15 @@ def read_cases() -> list[Case]:
         return []
     with CASES.open(newline="", encoding="utf-8") as file:
         return [
-            Case(**{one.name: one.type(row[one.name]) for one in fields(Case)})
+            Case(
+                customers=int(row["customers"]),
+                seed=int(row["seed"]),
+                segmentation=row["segmentation"],
+                planted_segments=int(row["planted_segments"]),
+                chosen_segments=int(row["chosen_segments"]),
+                adjusted_rand_index=float(row["adjusted_rand_index"]),
+                best_possible_index=float(row["best_possible_index"]),
+            )
             for row in csv.DictReader(file)
         ]
 

@@ -48,18 +48,14 @@ def run_size(customers: int, seed: int, folder: Path, *, is_beside: bool) -> Siz
         measure([*command, *demo, "--home", str(home), "--customers", str(customers)], QUIET)
         tell(f"{customers:,} customers: segmentation run")
         ours = measure([*command, "run", "--home", str(home)], QUIET)
-        tell(
-            f"{ours.seconds:.1f} s, {ours.processor_seconds:.1f} processor s, {ours.peak_mb:.0f} MB"
-        )
+        tell(f"{ours.seconds:.1f} s, {ours.processor_seconds:.1f} cpu s, {ours.peak_mb:.0f} MB")
         if not is_beside:
             return Size(customers, ours, None, None)
         usual = [sys.executable, "-m", "benchmarks.usual_way", "--home", str(home)]
         tell(f"{customers:,} customers: the usual way")
         on_all = measure(usual)
-        on_sample = measure([*usual, "--fit-on", str(SAMPLE)]) if customers > SAMPLE else on_all
-        tell(
-            f"{on_all.seconds:.1f} s; on a sample {on_sample.seconds:.1f} s; {on_all.peak_mb:.0f} MB"
-        )
+        tell(f"{on_all.seconds:.1f} s, {on_all.peak_mb:.0f} MB; now fitted on a sample")
+        on_sample = measure([*usual, "--fit-on", str(SAMPLE)])
         return Size(customers, ours, on_all, on_sample)
 
 
@@ -94,9 +90,14 @@ and the publication that readers can hold on to.
 
 def _cells(size: Size) -> list[str]:
     cells = _figures(size.ours) + _figures(size.usual) + _figures(size.usual_on_sample)
-    for other in (size.usual, size.usual_on_sample):
-        cells.append(_ratio(size.ours.processor_seconds, other and other.processor_seconds))
-    return [*cells, _ratio(size.ours.peak_mb, size.usual and size.usual.peak_mb)]
+    if size.usual is None or size.usual_on_sample is None:
+        return [*cells, "", "", ""]
+    ratios = (
+        size.ours.processor_seconds / size.usual.processor_seconds,
+        size.ours.processor_seconds / size.usual_on_sample.processor_seconds,
+        size.ours.peak_mb / size.usual.peak_mb,
+    )
+    return [*cells, *(f"{ratio:.2f}" for ratio in ratios)]
 
 
 def _figures(measured: Measured | None) -> list[str]:
@@ -104,10 +105,6 @@ def _figures(measured: Measured | None) -> list[str]:
         return ["", "", ""]
     seconds, processor_seconds = measured.seconds, measured.processor_seconds
     return [f"{seconds:.1f}", f"{processor_seconds:.1f}", f"{measured.peak_mb:,.0f}"]
-
-
-def _ratio(ours: float, other: float | None) -> str:
-    return "" if other is None else f"{ours / other:.2f}"
 
 
 def _goals(sizes: Sequence[Size]) -> str:

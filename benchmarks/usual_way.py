@@ -157,7 +157,8 @@ def scale(features: pd.DataFrame) -> np.ndarray:
     matrix = StandardScaler().fit_transform(features.to_numpy(np.float32))
     matrix[np.isnan(matrix)] = 0.0
     weights = [np.sqrt(0.5) if name.startswith("role_") else 1.0 for name in features.columns]
-    return (matrix * np.array(weights, dtype=np.float32)).astype(np.float32)
+    weighted: np.ndarray = (matrix * np.array(weights)).astype(np.float32)
+    return weighted
 
 
 def fit(matrix: np.ndarray, home: Home, segmentation: str, fit_on: int | None) -> KMeans:

@@ -1,19 +1,23 @@
 """The mess of `mess.py` as SQL: blanks, spellings, padding, rows that stand twice."""
 
 from segmentation_pipeline.demo import mess
-from segmentation_pipeline.demo.randomness import Draws
+from segmentation_pipeline.demo.randomness import Draws, step_sql
 from segmentation_pipeline.warehouse import literal
 
 
-def blanked_sql(draws: Draws, column: str, value: str, number: str = "number") -> str:
-    """Leave some cells of a column empty, or write a word that means nothing."""
-    uniform = draws.uniform_sql(f"blank {column}", number)
-    branches = [f"WHEN {uniform} < {literal(mess.EMPTY_SHARE)} THEN NULL"]
-    reached = mess.EMPTY_SHARE
-    for word, share in mess.NULL_WORDS.items():
-        reached += share
-        branches.append(f"WHEN {uniform} < {literal(reached)} THEN {literal(word)}")
-    return f"CASE {' '.join(branches)} ELSE ({value})::VARCHAR END"
+def blank_sql(draws: Draws, column: str, number: str = "number") -> str:
+    """Draw what becomes of a cell: an index of `_BLANKS`, or the one after them (it is kept)."""
+    shares = [mess.EMPTY_SHARE, *mess.NULL_WORDS.values(), 1 - mess.BLANK_SHARE]
+    return step_sql(draws.uniform_sql(f"blank {column}", number), shares)
+
+
+_BLANKS = (None, *mess.NULL_WORDS)
+
+
+def blanked_sql(blank: str, value: str) -> str:
+    """Write a cell as text, or leave it empty, or write a word that means nothing."""
+    branches = " ".join(f"WHEN {index} THEN {literal(word)}" for index, word in enumerate(_BLANKS))
+    return f"CASE {blank} {branches} ELSE ({value})::VARCHAR END"
 
 
 def spelled_sql(draws: Draws, column: str, value: str, number: str = "number") -> str:

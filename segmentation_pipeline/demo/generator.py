@@ -54,7 +54,7 @@ def make_demo(
     try:
         with open_in_memory(memory_limit=memory_limit, threads=threads, spill=spill) as connection:
             _make_tables(connection, population, Draws(seed), progress)
-            _write_sources(connection, population, Draws(seed), file_format, staging, progress)
+            _write_sources(connection, population, file_format, staging, progress)
             digests = {path: _digest(text.encode()) for path, text in texts.items()}
             progress("the best possible agreement")
             summary = summarise(connection, population, seed, file_format, digests)
@@ -73,9 +73,10 @@ def _make_tables(
     create_macros(connection)
     for table, what, query in (
         ("people", "people and their segments", population.people_sql(draws)),
+        ("crm_staff", "the CRM's people", crm.staff_sql(draws)),
         ("survey", "survey answers", survey.answers_sql(draws, population)),
         ("web_events", "web events", web.events_sql(draws, population)),
-        ("crm_last", "the last CRM snapshot", crm.snapshot_sql(draws, population.nights[-1])),
+        ("crm_last", "the last CRM snapshot", crm.snapshot_sql(population.nights[-1])),
     ):
         progress(what)
         connection.execute(f"CREATE TABLE {table} AS {query}")
@@ -84,7 +85,6 @@ def _make_tables(
 def _write_sources(
     connection: Connection,
     population: Population,
-    draws: Draws,
     file_format: FileFormat,
     folder: Path,
     progress: Callable[[str], None],
@@ -96,7 +96,7 @@ def _write_sources(
     for night in population.nights:
         progress(f"files of {night}")
         is_last = night == population.nights[-1]
-        snapshot = "FROM crm_last" if is_last else crm.snapshot_sql(draws, night)
+        snapshot = "FROM crm_last" if is_last else crm.snapshot_sql(night)
         _copy(connection, snapshot, sources / "crm" / f"crm_{night}.{file_format}")
         first = population.history_start if night == population.first_night else night
         events = web.file_sql(population, first, night)

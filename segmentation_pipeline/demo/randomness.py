@@ -51,18 +51,19 @@ class Draws:
         digest = hashlib.sha256(f"{self.seed}:{purpose}".encode()).digest()
         return f"uniform({int.from_bytes(digest[:8], 'little')}::UBIGINT, {number})"
 
-    def gaussian_sql(self, purpose: str, number: str = "number", turn: str | None = None) -> str:
-        """Draw from the standard normal distribution, by Box and Muller (1958).
+    def radius_sql(self, purpose: str, number: str = "number") -> str:
+        """Draw the distance from the origin of a point that is normal in two dimensions."""
+        return f"sqrt(-2 * ln(1 - {self.uniform_sql(f'{purpose}, radius', number)}))"
 
-        `turn`, an SQL expression in turns of a circle, is added to Box and Muller's angle: a latent
-        that turns with time is standard normal on every date and drifts smoothly, two dates being
-        correlated by cos(2 pi (turn - turn')).
-        """
-        radius = f"sqrt(-2 * ln(1 - {self.uniform_sql(f'{purpose}, radius', number)}))"
-        angle = self.uniform_sql(f"{purpose}, angle", number)
-        if turn is not None:
-            angle = f"({angle} + {turn})"
-        return f"({radius} * cos({literal(2 * math.pi)} * {angle}))"
+    def angle_sql(self, purpose: str, number: str = "number") -> str:
+        """Draw that point's angle, in turns of the circle."""
+        return self.uniform_sql(f"{purpose}, angle", number)
+
+    def gaussian_sql(self, purpose: str, number: str = "number", turn: str = "0") -> str:
+        """Draw from the standard normal distribution (see `turned_gaussian_sql`)."""
+        return turned_gaussian_sql(
+            self.radius_sql(purpose, number), self.angle_sql(purpose, number), turn
+        )
 
     def chance_sql(self, purpose: str, share: float, number: str = "number") -> str:
         """Be true with a probability of `share`."""
@@ -76,6 +77,16 @@ class Draws:
     def below_sql(self, purpose: str, bound: str, number: str = "number") -> str:
         """Draw a whole number from 0 to `bound` - 1; `bound` is an SQL expression."""
         return f"floor({self.uniform_sql(purpose, number)} * ({bound}))::BIGINT"
+
+
+def turned_gaussian_sql(radius: str, angle: str, turn: str) -> str:
+    """Make a standard normal number of a radius and an angle, by Box and Muller (1958).
+
+    `turn`, in turns of the circle, is added to the angle: a latent that turns with time is standard
+    normal on every date and drifts smoothly, two dates being correlated by
+    cos(2 pi (turn - turn')).
+    """
+    return f"({radius} * cos({literal(2 * math.pi)} * ({angle} + {turn})))"
 
 
 def step_sql(uniform: str, shares: Sequence[float]) -> str:

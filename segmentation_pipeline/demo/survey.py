@@ -5,7 +5,7 @@ who moved to another segment, or joined, answers on that day. Some never do.
 """
 
 from segmentation_pipeline.demo import mess, planted
-from segmentation_pipeline.demo.dirt import blanked_sql, copies_sql, spelled_sql
+from segmentation_pipeline.demo.dirt import blank_sql, blanked_sql, copies_sql, spelled_sql
 from segmentation_pipeline.demo.population import (
     STAFF_ID_SQL,
     Population,
@@ -39,6 +39,9 @@ def answers_sql(draws: Draws, population: Population) -> str:
         draws.gaussian_sql("visit minutes", turn=turn_sql("answered_on")), "engagement"
     )
     driver = draws.pick_sql("engagement driver", mess.ENGAGEMENT_DRIVERS)
+    blanks = ",\n".join(
+        f"{blank_sql(draws, column, 'answer')} AS blank_{column}" for column in _COLUMNS
+    )
     written = ",\n".join(f"{_written_sql(draws, column)} AS {column}" for column in _COLUMNS)
     return f"""
     WITH {_occasions_sql(draws, population)}, drawn AS (
@@ -54,6 +57,7 @@ def answers_sql(draws: Draws, population: Population) -> str:
         SELECT
             *,
             {chosen},
+            {blanks},
             {minutes} AS average_visit_minutes,
             {driver} AS engagement_driver
         FROM drawn
@@ -117,4 +121,4 @@ def _uniform_sql(draws: Draws, column: str, *, drifts: bool) -> str:
 
 def _written_sql(draws: Draws, column: str) -> str:
     value = spelled_sql(draws, column, column, "answer") if column in mess.SPELLINGS else column
-    return blanked_sql(draws, column, value, "answer")
+    return blanked_sql(f"blank_{column}", value)

@@ -2,7 +2,8 @@
 
 `engineered` makes every feature of a segmentation in its original unit; `fitting` learns from a
 sample how they enter the distance, and `preparation` is what it learned, as rows of two small
-tables; `transform` writes the one SELECT that applies it; `matrix` runs it for all customers.
+tables; `transform` writes the one SELECT that applies it; `matrix` runs it for all customers, and
+`applying` does the same to a sample in memory.
 What is learned about segments belongs to `clustering`.
 """
 

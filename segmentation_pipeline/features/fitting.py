@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segmentation_pipeline.errors import PreparationError
+from segmentation_pipeline.features.applying import transformed
 from segmentation_pipeline.features.encoding import VALUE, encode_categories, look_up
 from segmentation_pipeline.features.preparation import (
     IS_MISSING,
@@ -87,7 +88,7 @@ def _block(name: str, feature: FeatureSpec, values: NDArray[Any]) -> _Block:
             columns.update(encoded)
         distinct_values = len({value for value in values if value is not None})
     else:
-        columns[None] = _transformed(values, feature)
+        columns[None] = transformed(values, feature.transform)
         distinct_values = len(np.unique(values[~np.isnan(values)]))
     if not columns:
         columns[None] = np.full(len(values), np.nan)
@@ -97,15 +98,6 @@ def _block(name: str, feature: FeatureSpec, values: NDArray[Any]) -> _Block:
         columns[IS_MISSING] = missing.astype(np.float64)
     missing_share = float(missing.mean()) if len(missing) else 1.0
     return _Block(name, columns, encodings, missing_share, distinct_values, unseen_share)
-
-
-def _transformed(values: Numbers, feature: FeatureSpec) -> Numbers:
-    """Transform numbers as the generated SELECT does; a negative one has no logarithm."""
-    if feature.transform == "none":
-        return values
-    # DuckDB has no log1p: ln(1 + x) on both sides.
-    logarithms: Numbers = np.log(1.0 + np.where(values >= 0, values, np.nan))
-    return logarithms
 
 
 def _fit_column(

@@ -99,7 +99,7 @@ def _number_sql(scaling: ScalingRow) -> str:
 
 def _scaled_sql(scaling: ScalingRow) -> str:
     x = f"coalesce({quote(scaling.column_name)}, {literal(scaling.fill)})"
-    lower, upper = _bounds(scaling)
+    lower, upper = bounds_in_reach(scaling)
     if lower is not None:
         x = f"greatest({x}, {literal(lower)})"
     if upper is not None:
@@ -108,7 +108,7 @@ def _scaled_sql(scaling: ScalingRow) -> str:
     return f"{literal(scaling.weight)} * {difference} / {literal(scaling.spread)}"
 
 
-def _bounds(scaling: ScalingRow) -> tuple[float | None, float | None]:
+def bounds_in_reach(scaling: ScalingRow) -> tuple[float | None, float | None]:
     """Find the bounds: the declared ones, and where spreads are tiny those that keep x in reach.
 
     They are left out where they aren't needed: they would be 40 % of the time of a wide matrix.

@@ -81,20 +81,29 @@ class _LineCount:
     """Counts line ends (LF, CR LF or CR) in UTF-8 chunks."""
 
     def __init__(self) -> None:
-        self.ends = 0
         self.lines = 0
+        self._ends = 0
         self._is_after_return = False
 
     def add(self, chunk: bytes) -> None:
-        if text := chunk.rstrip(b"\r\n"):
-            self.lines = self.line_of(text)
-        self.ends = self.line_of(chunk) - 1
+        text = chunk.rstrip(b"\r\n")
+        after = self._ends + self._count(chunk)
+        if text:
+            self.lines = after - _ends(chunk[len(text) :]) + 1
+        self._ends = after
         self._is_after_return = chunk.endswith(b"\r")
 
     def line_of(self, beginning: bytes) -> int:
         """Number the line on which something stands that comes after the beginning of a chunk."""
-        ends = beginning.count(b"\n") + beginning.count(b"\r") - beginning.count(b"\r\n")
-        return self.ends + ends - (self._is_after_return and beginning.startswith(b"\n")) + 1
+        return self._ends + self._count(beginning) + 1
+
+    def _count(self, beginning: bytes) -> int:
+        return _ends(beginning) - (self._is_after_return and beginning.startswith(b"\n"))
+
+
+def _ends(text: bytes) -> int:
+    ends = text.count(b"\n")
+    return ends if b"\r" not in text else ends + text.count(b"\r") - text.count(b"\r\n")
 
 
 def _verify(file: SourceFile, source: SourceSpec, is_gzip: bool, copy: Path | None) -> CsvText:

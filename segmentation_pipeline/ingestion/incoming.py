@@ -79,18 +79,24 @@ def typed_rows_sql(
     numbered = [f"{row_number} AS {quote(ROW_NUMBER)}"] if row_number else []
     is_keyed = not isinstance(source.key, RowNumberKey)
     key = [f"{_key_sql(source, columns)} AS customer_id"] if is_keyed else []
-    failures = [
-        (ValueFailure(name, reason), condition.format(value=_value(name)))
+    fallible = {
+        name: (value, value.unread.format(value=_value(name)))
         for name, value in values.items()
-        if name != source.time
-        for reason, condition in value.failures
+        if value.unread is not None and name != source.time
+    }
+    failures = [
+        (ValueFailure(name, reason), f"{unread} AND {is_reason}")
+        for name, (value, unread) in fallible.items()
+        for reason, is_reason in value.reasons
     ]
     level_1 = [*numbered, *(_file_column_sql(source, *item) for item in columns.items())]
     level_2 = ["*", *(f"{is_odd_sql(_raw(name))} AS {_odd(name)}" for name in columns)]
     level_3 = ["*", *(_trimmed_column_sql(source, name) for name in columns)]
     level_4 = ["*", *(_text_column_sql(source, name) for name in columns)]
     level_5 = ["*", *key, *(f"{value.sql} AS {_value(name)}" for name, value in values.items())]
-    value_failures = _value_failures_sql([condition for _, condition in failures])
+    value_failures = _value_failures_sql(
+        [unread for _, unread in fallible.values()], [condition for _, condition in failures]
+    )
     level_6 = [
         "*",
         f"{_row_failure_sql(source, columns)} AS {quote(ROW_FAILURE)}",
@@ -183,16 +189,16 @@ def _row_failure_sql(source: SourceSpec, columns: Mapping[str, FileColumn]) -> s
     return f"CASE {whens} END"
 
 
-def _value_failures_sql(conditions: Sequence[str]) -> str:
-    """List the failures of a row; the list is made only for rows that have one."""
+def _value_failures_sql(unread: Sequence[str], conditions: Sequence[str]) -> str:
+    """List the failures of a row; only rows that have one pay for the list and its conditions."""
     if not conditions:
         return "CAST(NULL AS USMALLINT[])"
-    any_failure = " OR ".join(f"({condition})" for condition in conditions)
     numbered = ", ".join(
         f"CASE WHEN {condition} THEN CAST({number} AS USMALLINT) END"
         for number, condition in enumerate(conditions)
     )
-    return f"CASE WHEN {any_failure} THEN [{numbered}] END"
+    any_unread = " OR ".join(f"({condition})" for condition in unread)
+    return f"CASE WHEN {any_unread} THEN [{numbered}] END"
 
 
 def _raw(name: str) -> str:

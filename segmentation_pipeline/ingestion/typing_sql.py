@@ -40,14 +40,16 @@ NOT_A_BOOLEAN = "neither true nor false"
 
 @dataclass(frozen=True)
 class TypedValue:
-    """An expression of the declared type, and when it is NULL because it could not be read.
+    """An expression of the declared type, and when it could not be read.
 
-    `failures` are pairs of a reason and an SQL condition over the row's expressions, in which
-    `{value}` stands for the typed value.
+    `unread` is a cheap condition for every row, None where nothing can fail. `reasons` maps a
+    reason to a condition that tells it apart among unread rows. `{value}` stands for the typed
+    value in both.
     """
 
     sql: str
-    failures: tuple[tuple[str, str], ...] = ()
+    unread: str | None = None
+    reasons: tuple[tuple[str, str], ...] = ()
 
 
 def is_odd_sql(raw: str) -> str:
@@ -112,7 +114,7 @@ def is_numeric(file_type: str) -> bool:
 
 def typed_text(column: ColumnSpec, text: str) -> TypedValue:
     """Read a trimmed text as a value of the declared type; `text` is an SQL expression."""
-    unread = f"{text} IS NOT NULL AND {{value}} IS NULL"
+    unread = f"{{value}} IS NULL AND {text} IS NOT NULL"
     match column.type:
         case "text" | "category":
             return TypedValue(text)
@@ -121,24 +123,26 @@ def typed_text(column: ColumnSpec, text: str) -> TypedValue:
             return TypedValue(
                 f"CASE WHEN {whole} = TRY_CAST({text} AS DOUBLE) AND NOT contains({text}, '_')"
                 f" THEN {whole} END",
-                ((NOT_A_WHOLE_NUMBER, unread),),
+                unread,
+                ((NOT_A_WHOLE_NUMBER, "true"),),
             )
         case "number":
             number = f"TRY_CAST({text} AS DOUBLE)"
-            infinite = f"coalesce(NOT isfinite({number}), false)"
             return TypedValue(
                 f"CASE WHEN isfinite({number}) AND NOT contains({text}, '_') THEN {number} END",
+                unread,
                 (
-                    (NOT_FINITE, f"{unread} AND {infinite}"),
-                    (NOT_A_NUMBER, f"{unread} AND NOT {infinite}"),
+                    (NOT_FINITE, f"NOT isfinite({number})"),
+                    (NOT_A_NUMBER, f"isfinite({number}) IS NOT false"),
                 ),
             )
         case "date":
-            return TypedValue(_date_sql(column, text), ((NOT_A_DATE, unread),))
+            return TypedValue(_date_sql(column, text), unread, ((NOT_A_DATE, "true"),))
         case "timestamp":
-            return TypedValue(_timestamp_sql(column, text), ((NOT_A_TIMESTAMP, unread),))
+            return TypedValue(_timestamp_sql(column, text), unread, ((NOT_A_TIMESTAMP, "true"),))
         case "boolean":
-            return TypedValue(f"TRY_CAST({text} AS BOOLEAN)", ((NOT_A_BOOLEAN, unread),))
+            cast = f"TRY_CAST({text} AS BOOLEAN)"
+            return TypedValue(cast, unread, ((NOT_A_BOOLEAN, "true"),))
 
 
 def typed_native(column: ColumnSpec, native: str, file_type: str) -> TypedValue | None:
@@ -153,14 +157,16 @@ def typed_native(column: ColumnSpec, native: str, file_type: str) -> TypedValue 
         case "integer" if file_type in (*_WIDE_INTEGERS, *_FLOATS) or is_decimal:
             return TypedValue(
                 f"CASE WHEN {native} = trunc({native}) THEN TRY_CAST({native} AS BIGINT) END",
-                ((NOT_A_WHOLE_NUMBER, f"{native} IS NOT NULL AND {{value}} IS NULL"),),
+                f"{{value}} IS NULL AND {native} IS NOT NULL",
+                ((NOT_A_WHOLE_NUMBER, "true"),),
             )
         case "number" if file_type in (*_INTEGERS, *_WIDE_INTEGERS) or is_decimal:
             return TypedValue(f"CAST({native} AS DOUBLE)")
         case "number" if file_type in _FLOATS:
             return TypedValue(
                 f"CASE WHEN isfinite({native}) THEN CAST({native} AS DOUBLE) END",
-                ((NOT_FINITE, f"NOT isfinite({native})"),),
+                f"NOT isfinite({native})",
+                ((NOT_FINITE, "true"),),
             )
         case "date" if file_type == "DATE" or file_type in _TIMESTAMPS:
             return TypedValue(f"CAST({native} AS DATE)")

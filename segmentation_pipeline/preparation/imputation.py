@@ -10,10 +10,12 @@ from collections.abc import Mapping
 
 from segmentation_pipeline.ingestion.typing_sql import SQL_TYPES
 from segmentation_pipeline.specification.customers import CustomersSpec
-from segmentation_pipeline.specification.sources import ColumnSpec, Imputation
+from segmentation_pipeline.specification.sources import (
+    MISSING_CATEGORY,
+    ColumnSpec,
+    Imputation,
+)
 from segmentation_pipeline.warehouse import literal, quote
-
-MISSING_CATEGORY = "missing"
 
 
 def imputed_columns(spec: CustomersSpec) -> dict[str, Imputation]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from segmentation_pipeline.specification.features import FeatureSpec
+from segmentation_pipeline.specification.sources import MISSING_CATEGORY
 from segmentation_pipeline.warehouse import Connection, Table, column_types, literal, quote
 
 _NUMERIC = {"BIGINT", "INTEGER", "DOUBLE", "FLOAT", "BOOLEAN", "HUGEINT"}
@@ -119,7 +120,7 @@ def category_share_rows(
         if types[name] != "VARCHAR":
             continue
         counts = connection.execute(
-            f"SELECT s.segment_id, coalesce(f.{quote(name)}, 'missing') AS category, count(*)"
+            f"SELECT s.segment_id, coalesce(f.{quote(name)}, {literal(MISSING_CATEGORY)}), count(*)"
             f" FROM {assignment.sql} s JOIN {features_table.sql} f USING (customer_id)"
             " WHERE s.segment_id IS NOT NULL GROUP BY ALL ORDER BY ALL"
         ).fetchall()

@@ -13,6 +13,12 @@ from pydantic import AfterValidator
 
 from segmentation_pipeline.warehouse import open_in_memory
 
+_UNREPEATABLE = frozenset(
+    {"now", "today", "current_date", "current_timestamp", "current_localtimestamp",
+     "current_localtime", "get_current_timestamp", "get_current_time", "transaction_timestamp",
+     "random", "setseed", "uuid", "uuidv4", "uuidv7", "gen_random_uuid", "nextval", "getenv"}
+)  # fmt: skip
+
 
 @lru_cache(maxsize=4096)
 def referenced_columns(expression: str) -> tuple[str, ...]:
@@ -46,6 +52,11 @@ def referenced_columns(expression: str) -> tuple[str, ...]:
             raise ValueError("an expression reads one row: it cannot hold a query")
         if kind == "WINDOW":
             raise ValueError("an expression reads one row: it cannot hold a window function")
+        if kind == "FUNCTION" and item["function_name"] in _UNREPEATABLE:
+            raise ValueError(
+                f"`{item['function_name']}` differs from run to run: a night is for its `as_of`, "
+                "whenever it runs"
+            )
         if kind == "STAR":
             raise ValueError("an expression names its columns: it cannot hold *")
         if kind == "COLUMN_REF":

@@ -56,6 +56,8 @@ class OrdinalEncoding(ClosedModel):
     def _one_of_two(self) -> Self:
         if (self.order is None) == (self.values is None):
             raise ValueError("an ordinal encoding has either `order` or `values`")
+        if self.order is not None and len(set(self.order)) < len(self.order):
+            raise ValueError("a category stands in `order` twice")
         return self
 
 

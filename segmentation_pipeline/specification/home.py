@@ -194,7 +194,7 @@ def _check_aggregate(
     if aggregate.column is not None:
         _check_names(document, [*where, "column"], [aggregate.column], source.columns)
         _refuse_sensitive(document, [*where, "column"], [aggregate.column], source.columns)
-        needs_number = aggregate.function in ("sum", "mean")
+        needs_number = aggregate.function in ("sum", "mean", "minimum", "maximum")
         if needs_number and not source.columns[aggregate.column].is_numeric:
             raise document.error(
                 [*where, "column"],

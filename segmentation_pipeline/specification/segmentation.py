@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from segmentation_pipeline.specification.closed import ClosedModel, Name
 from segmentation_pipeline.specification.expressions import Expression
 from segmentation_pipeline.specification.features import Criterion, FeatureSpec, Scaling
+from segmentation_pipeline.specification.sources import RESERVED_COLUMNS
 
 
 class Clustering(ClosedModel):
@@ -63,6 +64,8 @@ class SegmentationSpec(ClosedModel):
     @model_validator(mode="after")
     def _features_fit_together(self) -> Self:
         for name, feature in self.features.items():
+            if name in RESERVED_COLUMNS:
+                raise ValueError(f"a feature can't be called `{name}`: the pipeline uses that name")
             if feature.criterion is not None and feature.criterion not in self.criteria:
                 raise ValueError(
                     f"feature `{name}` stands for {feature.criterion}, which `criteria` doesn't "

@@ -11,6 +11,8 @@ from segmentation_pipeline.specification.expressions import Expression
 SourceKind = Literal["survey", "crm", "transactions", "web"]
 ColumnType = Literal["text", "category", "integer", "number", "date", "timestamp", "boolean"]
 NUMERIC_TYPES: tuple[ColumnType, ...] = ("integer", "number")
+MISSING_CATEGORY = "missing"
+"""The category that a missing value is, where `impute` says so and in profiles."""
 RESERVED_COLUMNS = ("customer_id", "as_of", "load_id", "source_row")
 
 
@@ -47,7 +49,7 @@ class ColumnSpec(ClosedModel):
     """Words that mean "no value" in this column, besides those of the source."""
     aliases: dict[str, list[str]] = {}
     """A category's proper name -> the spellings that mean it. Case and outer blanks don't count."""
-    categories: list[str] | None = None
+    categories: Annotated[list[str], Field(min_length=1)] | None = None
     """The allowed categories, after aliases. Others become missing, and are counted."""
     minimum: float | None = None
     """The smallest possible value of a number. Smaller ones become missing, and are counted."""
@@ -84,13 +86,22 @@ class ColumnSpec(ClosedModel):
         is_missing_category = self.impute is not None and self.impute.method == "missing_category"
         if is_missing_category and self.type != "category":
             raise ValueError("only a category can become the category `missing`")
-        spellings = [s.strip().lower() for known in self.aliases.values() for s in known]
-        if len(set(spellings)) < len(spellings):
-            raise ValueError("a spelling stands in `aliases` twice")
+        self._check_spellings()
+        return self
+
+    def _check_spellings(self) -> None:
+        """Refuse a spelling that means two categories; case and blanks don't tell them apart."""
+        meanings: dict[str, str] = {}
+        for name in {*self.aliases, *(self.categories or ())}:
+            for spelling in (name, *self.aliases.get(name, ())):
+                folded = " ".join(spelling.split()).lower()
+                if meanings.setdefault(folded, name) != name:
+                    raise ValueError(
+                        f"the spelling `{spelling}` means both `{meanings[folded]}` and `{name}`"
+                    )
         if self.categories is not None and not set(self.aliases) <= set(self.categories):
             unlisted = sorted(set(self.aliases) - set(self.categories))
             raise ValueError(f"`aliases` leads to names that `categories` doesn't list: {unlisted}")
-        return self
 
     @property
     def is_numeric(self) -> bool:

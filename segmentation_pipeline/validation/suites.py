@@ -12,12 +12,14 @@ from typing import Any
 
 from segmentation_pipeline.contracts import Contract
 from segmentation_pipeline.specification.customers import CustomersSpec
-from segmentation_pipeline.specification.sources import ColumnSpec, RowExpectation, SourceSpec
+from segmentation_pipeline.specification.sources import (
+    MISSING_CATEGORY,
+    ColumnSpec,
+    RowExpectation,
+    SourceSpec,
+)
 from segmentation_pipeline.validation.expectations import Expectation, Severity
 from segmentation_pipeline.warehouse import quote
-
-MISSING_CATEGORY = "missing"
-"""What an imputation of method `missing_category` writes."""
 
 _MAY_BE_EMPTY = frozenset({"segment_profiles", "segment_category_shares"})
 """A segmentation may have no feature that is a number, or none that is a category."""
