@@ -247,7 +247,7 @@ def _default_date(home: Home) -> dt.date:
 
 
 def _show_segments(home: Home) -> None:
-    """Print what readers now find: a line per segment, and where it is."""
+    """Print what readers now find: a line per segment, a verdict on each lens, where it is."""
     from segmentation_pipeline.publication import read_published
 
     table = RichTable(title=f"{home.customers.name}: segments")
@@ -262,6 +262,12 @@ def _show_segments(home: Home) -> None:
         stale = " (stale)" if is_stale else ""
         table.add_row(segmentation + stale, segment_id, f"{customers:,}", f"{share:.1%}", label)
     console.print(table)
+    verdicts = read_published(
+        home.published,
+        "SELECT segmentation, verdict, sentence FROM structure_verdict ORDER BY segmentation",
+    )
+    for segmentation, verdict, sentence in verdicts:
+        console.print(f"{segmentation}: {verdict}. {sentence}", markup=False, highlight=False)
     console.print(f"DuckDB:  {home.published / 'segments.duckdb'}", soft_wrap=True, highlight=False)
     parquet = home.published / "current" / "parquet"
     console.print(f"Parquet: {parquet}/<table>.parquet", soft_wrap=True, highlight=False)

@@ -90,6 +90,12 @@ _CONTRACTS = (
             _required("label", "VARCHAR", "Name of the segment, for people."),
             _CUSTOMERS,
             _required("share", "DOUBLE", "Share of the segmentation's customers."),
+            ContractColumn(
+                "verdict",
+                "VARCHAR",
+                "Whether the data hold these segments, as in structure_verdict; none if an earlier "
+                "release published the row.",
+            ),
             *_PROVENANCE,
             _required(
                 "is_stale",
@@ -210,6 +216,91 @@ _CONTRACTS = (
             _required("is_chosen", "BOOLEAN", "Whether it is the published model."),
             ContractColumn("reason", "VARCHAR", "Why it was chosen, or why not."),
             ContractColumn("seconds", "DOUBLE", "Time it took.", "s", is_volatile=True),
+            *_PROVENANCE,
+        ),
+    ),
+    Contract(
+        "structure_verdict",
+        "Whether the data hold the published segments: a word, a sentence, every figure behind it.",
+        "one row per segmentation",
+        ("segmentation",),
+        (
+            _SEGMENTATION,
+            _required(
+                "verdict",
+                "VARCHAR",
+                "supported; weak: signs, but not all; continuum: cut where nothing divides it; "
+                "too few to tell; no structure: one segment.",
+            ),
+            _required("sentence", "VARCHAR", "The same in sentences, with the figures."),
+            _required("segments", "INTEGER", "Number of segments.", "segments"),
+            _required(
+                "examined_customers",
+                "BIGINT",
+                "Customers that were looked at: a sample of the segmentation's.",
+                "customers",
+            ),
+            _required("examined_date", "DATE", "Business date whose customers were looked at."),
+            _required(
+                "candidates",
+                "INTEGER",
+                "Numbers of segments tried, which `is_separated` allows for.",
+            ),
+            _required(
+                "is_separated",
+                "BOOLEAN",
+                "Whether every border is emptier than the segments: `border_p` is at most 0.01 / "
+                "`candidates`.",
+            ),
+            ContractColumn(
+                "border_p",
+                "DOUBLE",
+                "Chance of so empty a border if it were as full as the emptier centre beside it; "
+                "the worst border's.",
+            ),
+            ContractColumn(
+                "border_depth",
+                "DOUBLE",
+                "Share by which that border is emptier than the centre; negative if it is fuller.",
+            ),
+            ContractColumn(
+                "null_z",
+                "DOUBLE",
+                "Silhouette against data with the same values and correlations but no segments, in "
+                "their standard deviations.",
+            ),
+            ContractColumn(
+                "null_p",
+                "DOUBLE",
+                "Chance of such a silhouette without segments; up to 0.01 tells, never alone.",
+            ),
+            ContractColumn(
+                "lowest_jaccard",
+                "DOUBLE",
+                "How much of the least stable segment reappears when customers are resampled, 0 to "
+                "1; from 0.75 on it is stable.",
+            ),
+            ContractColumn(
+                "jaccards", "VARCHAR", "The same of each segment, largest first, as JSON."
+            ),
+            ContractColumn(
+                "stability_scheme",
+                "VARCHAR",
+                "How they were resampled: bootstrap or sample splits.",
+            ),
+            ContractColumn(
+                "one_split_rule",
+                "VARCHAR",
+                "One cut of one feature that comes nearest to two segments.",
+            ),
+            ContractColumn(
+                "one_split_fidelity",
+                "DOUBLE",
+                "Share of customers it puts into their segment, cross-validated.",
+            ),
+            ContractColumn(
+                "one_split_recall", "DOUBLE", "The same within the segment where it does worse."
+            ),
             *_PROVENANCE,
         ),
     ),

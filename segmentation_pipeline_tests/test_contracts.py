@@ -13,6 +13,7 @@ TABLES = [
     "segment_profiles",
     "segment_category_shares",
     "model_candidates",
+    "structure_verdict",
     "feature_selection",
     "validation_results",
     "cleaning_report",
@@ -92,6 +93,7 @@ def test_a_work_table_lacks_what_publication_adds():
         "label",
         "customers",
         "share",
+        "verdict",
     ]
     assert segments.work_key == ("segment_id",)
 

@@ -138,12 +138,30 @@ def sizes(folder):
     return [row[0] for row in read_published(folder / "published", query)]
 
 
+def assert_one_continuum(folder):
+    """A repeatable cut through one gradient, nearly that of the publications; no gap."""
+    (verdict,) = read_published(
+        folder / "published",
+        "SELECT verdict, examined_customers, candidates, lowest_jaccard, null_z, one_split_rule,"
+        " one_split_fidelity, sentence FROM structure_verdict",
+    )
+    word, examined, candidates, jaccard, null_z, rule, fidelity, sentence = verdict
+    assert (word, examined, candidates, rule) == ("continuum", 283, 3, "publications >= 10")
+    assert jaccard >= 0.85
+    assert -1 <= null_z <= 1
+    assert fidelity >= 0.98
+    assert "Nearly the same as publications >= 10" in sentence
+    words = read_published(folder / "published", "SELECT DISTINCT verdict FROM segments")
+    assert words == [("continuum",)]
+
+
 @pytest.mark.parametrize(("spellings", "silhouette"), [({}, 0.30235), (SPELLINGS, 0.3060)])
 def test_the_reference_preparation_gives_the_published_figures(tmp_path, spellings, silhouette):
     found = run(tmp_path, spellings, reference_preparation())
 
     assert found[2] == pytest.approx(silhouette, abs=0.0005)
     assert sizes(tmp_path) == [201, 82]
+    assert_one_continuum(tmp_path)
 
 
 def test_age_by_click_through_rate_unscaled(tmp_path):

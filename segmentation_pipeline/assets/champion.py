@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from segmentation_pipeline.clustering.model import SegmentModel
 from segmentation_pipeline.clustering.registry import ModelRecord, champion, load_champion
+from segmentation_pipeline.errors import StaleUpstreamError
 from segmentation_pipeline.specification.home import Home, fitting_digest
 from segmentation_pipeline.warehouse import Connection
 
@@ -45,3 +46,15 @@ def champion_in_force(
     if record is None or record.specification_digest != expected:
         return None
     return Champion(record, load_champion(home.models, record))
+
+
+def require_champion(
+    connection: Connection, home: Home, segmentation: str, as_of: dt.date
+) -> Champion:
+    """Load the champion of a date, for a step that comes after the model."""
+    found = champion_in_force(connection, home, segmentation, as_of)
+    if found is None:
+        raise StaleUpstreamError(
+            f"{segmentation} has no model for {as_of}: materialise segment_model first"
+        )
+    return found

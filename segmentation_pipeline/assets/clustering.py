@@ -1,4 +1,4 @@
-"""Group `clustering` of a segmentation: the candidates, and the model that was chosen."""
+"""Group `clustering` of a segmentation: candidates, the chosen model, and the verdict on it."""
 
 from collections.abc import Sequence
 
@@ -6,29 +6,47 @@ import dagster as dg
 import numpy as np
 from numpy.typing import NDArray
 
-from segmentation_pipeline.assets.champion import Champion, champion_in_force
+from segmentation_pipeline.assets.champion import (
+    Champion,
+    champion_in_force,
+    require_champion,
+)
 from segmentation_pipeline.assets.metadata import Metadata, small_table, table_metadata
 from segmentation_pipeline.assets.resources import Workshop
 from segmentation_pipeline.clustering.candidates import Candidate, search_candidates
 from segmentation_pipeline.clustering.choice import choose_candidate, explain_choice
 from segmentation_pipeline.clustering.kmeans import kmeans_model
+from segmentation_pipeline.clustering.model_verdict import judge_model
 from segmentation_pipeline.clustering.registry import (
     ModelRecord,
     library_mismatch,
     register_champion,
 )
+from segmentation_pipeline.clustering.structure.examination import SAMPLE_ROWS
+from segmentation_pipeline.clustering.structure.verdict import StructureVerdict
 from segmentation_pipeline.clustering.tables import (
     CANDIDATES_SCHEMA,
     CENTROIDS_SCHEMA,
     candidate_rows,
     centroid_rows,
 )
-from segmentation_pipeline.features import kept_preparation, read_sample
+from segmentation_pipeline.clustering.verdicts import (
+    is_judged,
+    keep_verdict,
+    make_structure_verdict,
+)
+from segmentation_pipeline.features import (
+    Preparation,
+    kept_preparation,
+    read_feature_sample,
+    read_sample,
+)
 from segmentation_pipeline.specification.home import Home, fitting_digest
 from segmentation_pipeline.warehouse import (
     Build,
     Connection,
     Table,
+    column_types,
     count_rows,
     record_build,
     require_builds,
@@ -97,7 +115,37 @@ def build_clustering_assets(name: str) -> Sequence[dg.AssetsDefinition]:
                 ),
             )
 
-    return [model]
+    @dg.asset(
+        key_prefix=[name],
+        deps=[[name, "segment_model"], [name, "engineered_features"]],
+        kinds={"numpy"},
+    )
+    def structure_verdict(
+        context: dg.AssetExecutionContext, workshop: Workshop
+    ) -> dg.MaterializeResult:
+        """Whether the data hold the model's segments: a word, a sentence, and the figures."""
+        with workshop.step(context) as (connection, build):
+            needed = [model_table, Table(name, "engineered_features")]
+            require_builds(connection, needed, build.as_of)
+            champion = require_champion(connection, workshop.home, name, build.as_of)
+            if not is_judged(connection, champion.record):
+                verdict = _judge(connection, workshop.home, name, champion)
+                keep_verdict(connection, champion.record, verdict, build)
+            rows = make_structure_verdict(connection, champion.record, build)
+            table = Table(name, "structure_verdict")
+            columns = ("verdict", "sentence", "examined_date")
+            told = connection.execute(f"SELECT {', '.join(columns)} FROM {table.sql}").fetchall()
+            facts: Metadata = dict(zip(columns, map(str, told[0]), strict=True))
+            return dg.MaterializeResult(
+                metadata={
+                    **table_metadata(connection, table, rows),
+                    **facts,
+                    "model_version": champion.record.model_version,
+                    "figures": small_table(connection, f"SELECT * FROM {table.sql}"),
+                }
+            )
+
+    return [model, structure_verdict]
 
 
 def _fit_champion(
@@ -177,6 +225,25 @@ def _keep_champion(
     record_build(connection, Table(name, "model_candidates"), build)
     record_build(connection, Table(name, "segment_model"), build)
     return champion.record
+
+
+def _judge(connection: Connection, home: Home, name: str, champion: Champion) -> StructureVerdict:
+    """Examine a model on a sample of this night's customers."""
+    spec, table = home.segmentations[name], Table(name, "engineered_features")
+    preparation = Preparation.from_json(champion.preparation)
+    features = list(dict.fromkeys(row.feature for row in preparation.scalings))
+    sample = read_feature_sample(
+        connection, table, features, seed=spec.clustering.seed, limit=SAMPLE_ROWS
+    )
+    return judge_model(
+        champion.model,
+        preparation,
+        sample,
+        spec,
+        column_types(connection, table),
+        tried=_tries(home, name),
+        workers=home.customers.limits.threads or 2,
+    )
 
 
 def _write(

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from segmentation_pipeline.assets.champion import champion_in_force
+from segmentation_pipeline.assets.champion import require_champion
 from segmentation_pipeline.assets.metadata import small_table, table_metadata
 from segmentation_pipeline.assets.resources import Workshop
 from segmentation_pipeline.clustering.assignment import assign_batches
-from segmentation_pipeline.errors import StaleUpstreamError
 from segmentation_pipeline.segments.identity import segment_ids
 from segmentation_pipeline.segments.membership import CUSTOMER_SEGMENTS_SCHEMA, identify_batches
 from segmentation_pipeline.segments.tables import (
@@ -38,11 +37,7 @@ def build_segment_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]
         with workshop.step(context) as (connection, build):
             matrix = Table(name, "feature_matrix")
             require_builds(connection, [matrix, Table(name, "segment_model")], build.as_of)
-            champion = champion_in_force(connection, workshop.home, name, build.as_of)
-            if champion is None:
-                raise StaleUpstreamError(
-                    f"{name} has no model for {build.as_of}: materialise segment_model first"
-                )
+            champion = require_champion(connection, workshop.home, name, build.as_of)
             ids = segment_ids(connection, name, champion.record.model_version, champion.record.k)
             limits = workshop.home.customers.limits
             with connection.cursor() as reading:
@@ -102,17 +97,23 @@ def build_segment_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]
         key_prefix=[name],
         deps=[
             [name, table]
-            for table in ("customer_segments", "segment_profiles", "segment_category_shares")
+            for table in (
+                "customer_segments",
+                "segment_profiles",
+                "segment_category_shares",
+                "structure_verdict",
+            )
         ],
         kinds={"duckdb"},
     )
     def segments(context: dg.AssetExecutionContext, workshop: Workshop) -> dg.MaterializeResult:
-        """The segments: how many customers each has, and what it is called."""
+        """The segments: how many customers each has, what it is called, what may be claimed."""
         with workshop.step(context) as (connection, build):
             needed = [
                 members,
                 Table(name, "segment_profiles"),
                 Table(name, "segment_category_shares"),
+                Table(name, "structure_verdict"),
             ]
             require_builds(connection, needed, build.as_of)
             rows = make_segments(connection, name, build)

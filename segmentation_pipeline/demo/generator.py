@@ -80,6 +80,7 @@ def _make_tables(
     ):
         progress(what)
         connection.execute(f"CREATE TABLE {table} AS {query}")
+    connection.execute(f"INSERT INTO web_events {web.duplicates_sql(draws)}")
 
 
 def _write_sources(

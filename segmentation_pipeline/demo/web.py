@@ -38,7 +38,6 @@ def events_sql(draws: Draws, population: Population) -> str:
     arrivals = "\nUNION ALL\n".join(
         _arrivals_sql(draws, population, kind) for kind in planted.EVENT_RATES
     )
-    twice = draws.chance_sql("duplicate web", mess.DUPLICATE_SHARE["web"], "event")
     return f"""
     WITH {_spells_sql(population)}, arrivals AS (
         {arrivals}
@@ -46,18 +45,19 @@ def events_sql(draws: Draws, population: Population) -> str:
         SELECT * FROM arrivals
         UNION ALL
         SELECT number, kind, sequence, second, NULL FROM mails
-    ), numbered AS (
-        SELECT
-            number, kind::UTINYINT AS kind, sequence::UINTEGER AS sequence,
-            second::UINTEGER AS second, amount,
-            (number * {2 * _EVENTS_PER_SPELL} + sequence) * {len(EVENTS)} + kind AS event
-        FROM happened
     )
     SELECT
-        * EXCLUDE (event),
-        unnest(CASE WHEN {twice} THEN [0, 1] ELSE [0] END)::UTINYINT AS copy
-    FROM numbered
+        number, kind::UTINYINT AS kind, sequence::UINTEGER AS sequence,
+        second::UINTEGER AS second, amount, 0::UTINYINT AS copy
+    FROM happened
     """
+
+
+def duplicates_sql(draws: Draws) -> str:
+    """The events of `web_events` that stand in their file twice, as their second copies."""
+    event = f"((number * {2 * _EVENTS_PER_SPELL} + sequence) * {len(EVENTS)} + kind)"
+    twice = draws.chance_sql("duplicate web", mess.DUPLICATE_SHARE["web"], event)
+    return f"SELECT * REPLACE (1::UTINYINT AS copy) FROM web_events WHERE {twice}"
 
 
 def file_sql(population: Population, first: dt.date, last: dt.date) -> str:

@@ -15,7 +15,7 @@ from segmentation_pipeline.features.keeping import (
 )
 from segmentation_pipeline.features.matrix import FeatureMatrix, make_feature_matrix
 from segmentation_pipeline.features.preparation import Preparation
-from segmentation_pipeline.features.sample import read_sample
+from segmentation_pipeline.features.sample import read_feature_sample, read_sample
 
 __all__ = [
     "EngineeredFeatures",
@@ -26,5 +26,6 @@ __all__ = [
     "kept_preparation",
     "make_engineered_features",
     "make_feature_matrix",
+    "read_feature_sample",
     "read_sample",
 ]

@@ -53,7 +53,7 @@ def encode_categories(
             return _one_hot(feature, OneHotEncoding(kind="one_hot").maximum_categories, values)
 
 
-def look_up(lookup: Lookup, values: NDArray[Any]) -> tuple[dict[str, Numbers], float]:
+def look_up(lookup: Lookup, values: NDArray[Any]) -> tuple[dict[str | None, Numbers], float]:
     """Replace categories by vectors: component -> x, shape (n,), and the unseen share.
 
     x is NaN where it is missing. The unseen share is that of the values without a vector of their
@@ -68,7 +68,9 @@ def look_up(lookup: Lookup, values: NDArray[Any]) -> tuple[dict[str, Numbers], f
     )
     nothing = [None] * len(lookup.components)
     table = np.array([*lookup.vectors.values(), lookup.other, nothing], dtype=np.float64)
-    columns = {name: table[rows, index] for index, name in enumerate(lookup.components)}
+    columns: dict[str | None, Numbers] = {
+        name: table[rows, index] for index, name in enumerate(lookup.components)
+    }
     n_present = int(np.count_nonzero(rows != missing))
     return columns, int(np.count_nonzero(rows == unseen)) / max(n_present, 1)
 

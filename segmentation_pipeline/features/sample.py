@@ -85,7 +85,8 @@ def read_feature_sample(
     ]
     batches = list(_sample_batches(connection, table, listed, seed, limit))
     if not batches:
-        batches = [[np.empty(0, dtype=object) for _ in range(len(features) + 1)]]
+        kinds = [object if types[feature] == "VARCHAR" else np.float64 for feature in features]
+        batches = [[np.empty(0, dtype=kind) for kind in (object, *kinds)]]
     ids, *columns = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     return FeatureSample(ids, dict(zip(features, columns, strict=True)))
 

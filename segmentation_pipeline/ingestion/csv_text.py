@@ -27,6 +27,7 @@ MAXIMUM_GZIP_RATIO = 200
 SMALLEST_BOMB_BYTES = 10_000_000
 
 _CHUNK_BYTES = 1 << 20
+_HEADER_BYTES = 1 << 20
 _MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
@@ -112,11 +113,11 @@ def _verify(file: SourceFile, source: SourceSpec, is_gzip: bool, copy: Path | No
     chunks = _utf8_chunks(file, source.encoding, is_gzip, count)
     if copy is None:
         for chunk in chunks:
-            start += chunk[: _CHUNK_BYTES - len(start)]
+            start += chunk[: _HEADER_BYTES - len(start)]
     else:
         with copy.open("wb") as target:
             for chunk in chunks:
-                start += chunk[: _CHUNK_BYTES - len(start)]
+                start += chunk[: _HEADER_BYTES - len(start)]
                 target.write(chunk)
     if not start:
         raise SourceError(f"{file.name}: it is empty; the night needs the real file")

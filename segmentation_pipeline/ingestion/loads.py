@@ -217,11 +217,13 @@ def _plan_undated_snapshot(
     newest = [load_id for _, load_id in dated]
     candidates = [loads[load_id] for load_id in (*in_force[-1:], *newest[-1:])]
     known = next((load for load in candidates if load.digest == file.digest), None)
+    no_snapshots = tuple(load.load_id for load in current if load.snapshot_date is None)
     if known is None:
-        return LoadPlan((PlannedLoad(file, as_of),), 0, ())
+        return LoadPlan((PlannedLoad(file, as_of),), 0, no_snapshots)
     if known.specification_digest == reading_digest(source):
-        return LoadPlan((), 1, ())
-    return LoadPlan((PlannedLoad(file, known.snapshot_date),), 0, (known.load_id,))
+        return LoadPlan((), 1, no_snapshots)
+    again = PlannedLoad(file, known.snapshot_date)
+    return LoadPlan((again,), 0, (*no_snapshots, known.load_id))
 
 
 def align_raw_table(connection: Connection, name: str, source: SourceSpec) -> None:

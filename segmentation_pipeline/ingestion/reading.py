@@ -105,20 +105,25 @@ def read_rows(
     table = quote(f"incoming_{number}")
     made = connection.execute(f"CREATE TEMP TABLE {table} AS {opened.typed.sql}")
     rows = int(made.fetchall()[0][0])
+    # Within a transaction, the rowid of a new table does not begin at 0.
+    first = connection.execute(f"SELECT coalesce(min(rowid), 0) FROM {table}").fetchall()[0][0]
+    position = f"(rowid - {first})"
     rejects = take_rejects(connection, opened)
     numbered = number_rows(file.name, opened.text, source.delimiter, rows, rejects)
     numbering = numbered.numbering
     if len(numbering.first_rows) == 1:
-        line = f"rowid + {numbering.lines[0]}"
-        before = numbering.rows_before[0]
-        return Incoming(table, f"rowid + {before + 1}", line, rows, numbered.unreadable)
+        source_row = f"{position} + {numbering.rows_before[0] + 1}"
+        line = f"{position} + {numbering.lines[0]}"
+        return Incoming(table, source_row, line, rows, numbered.unreadable)
     _write_stretches(connection, numbering, rows, number)
     # A hash join on a thousand rows' bucket: an ASOF join would sort all rows.
     relation = (
-        f"(SELECT rows.*, rows.rowid + 1 + rows_before AS {quote('source row')},"
-        f" rows.rowid - first_row + line AS {quote('source line')} FROM {table} AS rows"
-        f" JOIN {quote(f'stretches_{number}')} ON rows.rowid >> {_BUCKET_BITS} = bucket"
-        " AND rows.rowid >= first_row AND rows.rowid < next_row)"
+        f"(SELECT rows.*, position + 1 + rows_before AS {quote('source row')},"
+        f" position - first_row + line AS {quote('source line')}"
+        f" FROM (SELECT *, {position} AS position FROM {table}) AS rows"
+        f" JOIN {quote(f'stretches_{number}')} AS stretches"
+        f" ON position >> {_BUCKET_BITS} = bucket"
+        " AND position >= first_row AND position < next_row)"
     )
     return Incoming(relation, quote("source row"), quote("source line"), rows, numbered.unreadable)
 
@@ -191,7 +196,10 @@ def _open_parquet(connection: Connection, file: SourceFile, source: SourceSpec) 
 
 
 def _read_csv_sql(text: CsvText, source: SourceSpec, rejects: str) -> str:
-    """Write the scan of a CSV file, with nothing left to guess (faults: DuckDB's sniffer)."""
+    """Write the scan of a CSV file, with nothing left to guess.
+
+    Strict mode is DuckDB's default; with `strict_mode = true` and CR LF, 2.0 reads no row.
+    """
     columns = ", ".join(f"'c{at}': 'VARCHAR'" for at in range(len(text.header)))
     options = {
         "auto_detect": "false",
@@ -204,7 +212,6 @@ def _read_csv_sql(text: CsvText, source: SourceSpec, rejects: str) -> str:
         "nullstr": literal(NO_TEXT),
         "compression": literal("gzip" if text.is_gzip else "none"),
         "hive_partitioning": "false",
-        "strict_mode": "true",
         "max_line_size": str(LONGEST_LINE_BYTES),
         "store_rejects": "true",
         "rejects_table": literal(rejects),

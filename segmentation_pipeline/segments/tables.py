@@ -55,6 +55,7 @@ _SEGMENTS_SCHEMA = pa.schema(
         "label": pa.string(),
         "customers": pa.int64(),
         "share": pa.float64(),
+        "verdict": pa.string(),
     }
 )
 
@@ -92,7 +93,7 @@ def make_segment_category_shares(
 
 
 def make_segments(connection: Connection, name: str, build: Build) -> int:
-    """Write `segments`: size, share and label of each; a label once given stays."""
+    """Write `segments`: size, share, label and verdict of each; a label once given stays."""
     profiles = _rows(connection, Table(name, "segment_profiles"))
     shares = _rows(connection, Table(name, "segment_category_shares"))
     sizes = dict(
@@ -113,12 +114,14 @@ def make_segments(connection: Connection, name: str, build: Build) -> int:
         },
     )
     total = sum(sizes.values())
+    (judged,) = _rows(connection, Table(name, "structure_verdict"))
     rows = [
         {
             "segment_id": segment_id,
             "label": labels[segment_id],
             "customers": customers,
             "share": customers / total,
+            "verdict": judged["verdict"],
         }
         for segment_id, customers in sizes.items()
     ]

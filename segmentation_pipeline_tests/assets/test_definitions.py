@@ -29,13 +29,15 @@ PER_SEGMENTATION = {
     "feature_matrix": "features",
     "model_candidates": "clustering",
     "segment_model": "clustering",
+    "structure_verdict": "clustering",
     "customer_segments": "segments",
     "segments": "segments",
     "segment_profiles": "segments",
     "segment_category_shares": "segments",
 }
 CHECKED = ["feature_matrix", "feature_selection", "model_candidates", "customer_segments",
-           "segments", "segment_profiles", "segment_category_shares"]  # fmt: skip
+           "segments", "segment_profiles", "segment_category_shares",
+           "structure_verdict"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +110,8 @@ def test_the_order_is_that_of_the_method(repository):
              "segment_model", "customer_segments", "segment_profiles", "segments"]  # fmt: skip
     for earlier, later in itertools.pairwise(chain):
         assert dg.AssetKey(["profession", earlier]) in before("profession", later)
+    assert dg.AssetKey(["profession", "segment_model"]) in before("profession", "structure_verdict")
+    assert dg.AssetKey(["profession", "structure_verdict"]) in before("profession", "segments")
     assert dg.AssetKey(["profession", "segments"]) in before("published")
 
 

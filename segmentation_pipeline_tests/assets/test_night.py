@@ -17,6 +17,7 @@ from segmentation_pipeline.demo import make_demo
 from segmentation_pipeline.errors import SpecificationError
 from segmentation_pipeline.lock import hold_lock
 from segmentation_pipeline.publication import current_version, read_published, verify
+from segmentation_pipeline.warehouse import open_warehouse
 
 LAST = dt.date(2025, 6, 30)
 
@@ -88,6 +89,14 @@ def test_planted_segments_come_out(first_night):
         segments, truth = zip(*pairs, strict=True)
         assert len(set(segments)) == expected_segments
         assert adjusted_rand_score(truth, segments) >= 0.85
+
+
+def test_every_segment_carries_the_verdict_on_its_segmentation(first_night):
+    verdicts = published(first_night, "FROM structure_verdict SELECT segmentation, verdict")
+    carried = published(first_night, "SELECT DISTINCT segmentation, verdict FROM segments")
+
+    assert sorted(carried) == sorted(verdicts)
+    assert dict(verdicts) == {"engagement": "supported", "profession": "supported"}
 
 
 def test_what_is_published_verifies_and_adds_up(first_night):
@@ -186,6 +195,27 @@ def test_the_older_night_does_not_take_the_newest_ones_model_away(home):
         home, f"SELECT DISTINCT model_version FROM segmentation_runs WHERE as_of = '{LAST}'"
     )
     assert models == [(1,)]
+
+
+def test_a_verdict_is_made_once_and_stays_with_its_model(home):
+    older = LAST - dt.timedelta(days=2)
+    before = published(home, "FROM structure_verdict ORDER BY ALL")
+    assert night(home, older).success
+    with open_warehouse(home / "warehouse.duckdb") as connection:
+        shown = "SELECT examined_date FROM engagement.structure_verdict"
+        assert connection.execute(shown).fetchall() == [(older,)]
+
+    assert night(home).success
+
+    with open_warehouse(home / "warehouse.duckdb") as connection:
+        assert connection.execute(shown).fetchall() == [(LAST,)]
+        kept = "SELECT segmentation, model_version, examined_date FROM core.structure_verdicts"
+        assert connection.execute(f"{kept} ORDER BY ALL").fetchall() == [
+            (name, version, date)
+            for name in ("engagement", "profession")
+            for version, date in ((1, LAST), (2, older))
+        ]
+    assert published(home, "FROM structure_verdict ORDER BY ALL") == before
 
 
 def test_a_changed_description_keeps_the_model_and_a_changed_feature_does_not(home):
@@ -329,6 +359,7 @@ def test_the_command_line_says_what_it_published_and_where(home):
 
     assert done.returncode == 0, done.stderr
     assert "engagement-1" in done.stdout
+    assert "engagement: supported. The data support 4 segments." in done.stdout
     assert "a night without news" in done.stdout
     assert str(Path("published") / "segments.duckdb") in done.stdout.replace("\n", "")
 

@@ -87,6 +87,16 @@ def test_a_gaussian_is_fullest_at_the_border():
     assert border.depth < -0.3
 
 
+def test_an_arc_is_not_separated_although_its_middle_looks_emptier():
+    rng = np.random.default_rng(6)
+    angle = rng.uniform(0.0, 1.35 * np.pi, 2000)
+    arc = np.column_stack([np.cos(angle), np.sin(angle)]) + 0.15 * rng.normal(size=(2000, 2))
+    border = judged(arc, 2)
+    assert border.p < 0.001
+    assert 0.2 < border.depth < 0.5
+    assert not border.separates(1)
+
+
 def test_the_empty_space_between_two_counts_is_no_border():
     """All customers have 2 or 3 visits: between the two there is nobody, and nothing to see."""
     visits = np.random.default_rng(2).integers(2, 4, (900, 1)).astype(float)

@@ -31,6 +31,7 @@ def evidence(k=2, border=CLEAR, null_p=0.005, jaccard=0.9, silhouette=0.4, share
         (CLEAR, 0.010, 0.75, 300, "supported"),
         (CLEAR, 0.005, 0.74, 2000, "weak"),
         (CLEAR, 0.015, 0.90, 2000, "weak"),
+        (BorderTest(1e-6, 0.49), 0.300, 0.90, 2000, "continuum"),
         (CLEAR, None, 0.90, 2000, "weak"),
         (HALF, 0.005, 0.90, 300, "weak"),
         # Stability alone is no evidence, nor is the lack of it.

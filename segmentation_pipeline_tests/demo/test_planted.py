@@ -47,9 +47,8 @@ def test_adjusted_rand_index_is_that_of_scikit_learn():
     assert adjusted_rand_index(truth, (truth + 1) % 4) == 1.0
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_best_possible_agreement_is_about_97_percent(tmp_path, seed):
-    made = make_demo(tmp_path, 20_000, 3, seed, "parquet")
+def test_best_possible_agreement_is_about_97_percent(tmp_path):
+    made = make_demo(tmp_path, 20_000, 1, 1, "parquet")
     assert set(made.best_possible_ari) == {"engagement", "profession"}
     for best in made.best_possible_ari.values():
         assert 0.96 < best < 0.985

@@ -190,7 +190,7 @@ class Workbench:
                 """,
             "segments": f"""
                 SELECT {identity}, 'segment ' || number AS label, size::BIGINT AS customers,
-                    size / {total} AS share
+                    size / {total} AS share, 'weak' AS verdict
                 {of_segments}
                 """,
             "segment_profiles": f"""
@@ -215,6 +215,16 @@ class Workbench:
                     1::DOUBLE AS davies_bouldin, 1::DOUBLE AS calinski_harabasz,
                     1::DOUBLE AS inertia, 0.3::DOUBLE AS smallest_share, TRUE AS is_admissible,
                     TRUE AS is_chosen, 'chosen' AS reason, 1::DOUBLE AS seconds
+                """,
+            "structure_verdict": f"""
+                SELECT 'weak' AS verdict, 'There are signs.' AS sentence,
+                    {len(segments)} AS segments, 6::BIGINT AS examined_customers,
+                    DATE '2025-06-01' AS examined_date, 7 AS candidates, TRUE AS is_separated,
+                    0.001::DOUBLE AS border_p, 0.5::DOUBLE AS border_depth,
+                    1::DOUBLE AS null_z, 0.2::DOUBLE AS null_p,
+                    0.9::DOUBLE AS lowest_jaccard, '[0.9, 0.95]' AS jaccards,
+                    'bootstrap' AS stability_scheme, NULL::VARCHAR AS one_split_rule,
+                    NULL::DOUBLE AS one_split_fidelity, NULL::DOUBLE AS one_split_recall
                 """,
             "feature_selection": """
                 SELECT 'publications' AS feature, 'publications' AS column_name, TRUE AS is_kept,

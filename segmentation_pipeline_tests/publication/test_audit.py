@@ -91,9 +91,8 @@ def test_columns_beyond_the_contract_stay_in_the_warehouse(workbench, night):
 
 
 def test_an_empty_segment_is_no_fault(workbench, night):
-    workbench.publish_after(
-        night(1), f"INSERT INTO {E}.segments VALUES ('engagement-3', 'nobody tonight', 0, 0)"
-    )
+    nobody = "('engagement-3', 'nobody tonight', 0, 0, 'weak')"
+    workbench.publish_after(night(1), f"INSERT INTO {E}.segments VALUES {nobody}")
 
     assert workbench.read("SELECT customers FROM segments WHERE label = 'nobody tonight'") == [(0,)]
 

@@ -222,11 +222,11 @@ def test_a_date_between_makes_only_the_older_segmentation_current(workbench, nig
 def test_what_an_earlier_release_published_is_copied_as_far_as_it_goes(
     workbench, night, monkeypatch
 ):
-    earlier = {name: c for name, c in CONTRACTS.items() if name != "feature_selection"}
-    candidates = earlier["model_candidates"]
-    earlier["model_candidates"] = replace(
-        candidates, columns=tuple(c for c in candidates.columns if c.name != "reason")
-    )
+    later = ("feature_selection", "structure_verdict")
+    earlier = {name: c for name, c in CONTRACTS.items() if name not in later}
+    for name, added in (("model_candidates", "reason"), ("segments", "verdict")):
+        columns = tuple(c for c in earlier[name].columns if c.name != added)
+        earlier[name] = replace(earlier[name], columns=columns)
     with monkeypatch.context() as patched:
         for module in (contracts, audit, building, tables):
             patched.setattr(module, "CONTRACTS", earlier)
@@ -242,4 +242,9 @@ def test_what_an_earlier_release_published_is_copied_as_far_as_it_goes(
         ("engagement", "chosen"),
         ("profession", None),
     ]
-    assert workbench.read("SELECT segmentation FROM feature_selection") == [("engagement",)]
+    assert workbench.read("SELECT DISTINCT segmentation, verdict FROM segments ORDER BY ALL") == [
+        ("engagement", "weak"),
+        ("profession", None),
+    ]
+    for name in later:
+        assert workbench.read(f"SELECT segmentation FROM {name}") == [("engagement",)]

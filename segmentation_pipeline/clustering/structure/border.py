@@ -3,6 +3,11 @@
 A cut through a continuum runs through a crowd. Between real groups the border is emptier than
 the emptier of the two centres. The test looks along the line between two centroids, at customers
 that had no part in placing them.
+
+It sees that line only. An evenly filled arc, cut in the middle, looks emptier there the further it
+is bent: by nothing at half a circle, by up to .45 at two thirds, by .65 at most near 300 degrees.
+Hence a depth that has to be reached besides a p; a continuum bent further, like a U with long
+arms, is taken for two groups.
 """
 
 from collections.abc import Sequence
@@ -29,6 +34,10 @@ ZONE = 0.25
 """Half the width of the border and of the centres, where 1 is from the border to a centre."""
 SAME_SEGMENT = 0.5
 SIGNIFICANCE = 0.01
+CLEAR_DEPTH = 0.5
+"""p alone separated 12 of 87 arcs, at depths below .45, and any dip at all once there are enough
+customers. This depth separated none of them, and lost 1 of 100 planted sets, with sizes of 4,055
+and 369. Two equal round groups reach it at 3.5 standard deviations."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,8 +61,8 @@ class BorderTest:
     depth: float
 
     def separates(self, n_tried: int) -> bool:
-        """Whether the worst border is emptier than chance allows after trying several k."""
-        return self.p <= SIGNIFICANCE / n_tried
+        """Whether the worst border is half empty, beyond chance after trying several k."""
+        return self.p <= SIGNIFICANCE / n_tried and self.depth >= CLEAR_DEPTH
 
 
 UNSEPARATED = BorderTest(p=1.0, depth=0.0)

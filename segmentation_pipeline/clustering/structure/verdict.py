@@ -190,7 +190,10 @@ def _border_sentence(border: BorderTest, *, separated: bool) -> str:
             f"Customers are not rarer between the segments: the border is fuller than the emptier "
             f"of two centres (p = {_p(border.p)})."
         )
-    return f"Not every border is clearly emptier than the segments (p = {_p(border.p)})."
+    return (
+        f"Not every border is clearly emptier than the segments: the least clear one by "
+        f"{border.depth:.0%} (p = {_p(border.p)})."
+    )
 
 
 def _null_sentence(evidence: Evidence) -> str:
