@@ -97,7 +97,7 @@ def check(home: HomeOption = CURRENT) -> None:
         console.print(f"{spec.customers.name}: customers.yaml and segmentations are well-formed.")
         for name, source in spec.customers.sources.items():
             for line in check_source(spec.path, name, source):
-                console.print(f"  {line}", markup=False, highlight=False)
+                console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
         for name, segmentation in spec.segmentations.items():
             used = [k for k, f in segmentation.features.items() if f.use == "clustering"]
             clustering = segmentation.clustering
@@ -109,6 +109,7 @@ def check(home: HomeOption = CURRENT) -> None:
                 f"{len(used)} features: {', '.join(used)}",
                 markup=False,
                 highlight=False,
+                soft_wrap=True,
             )
         console.print(f"The next night would be for {_default_date(spec)}.")
 
@@ -205,8 +206,10 @@ def ui(
             "DAGSTER_HOME": os.environ.get("DAGSTER_HOME", str(dagster_home(home))),
         }
         dg = Path(sys.executable).with_name("dg")
-        module = "segmentation_pipeline.definitions"
-        arguments = ["dev", "--module-name", module, "--host", "127.0.0.1", "--port", str(port)]
+        # With `--module-name` the location would be called otherwise than in workspace.yaml, and a
+        # backfill by the one would not be found by the other.
+        workspace = str(dagster_home(home) / "workspace.yaml")
+        arguments = ["dev", "--workspace", workspace, "--host", "127.0.0.1", "--port", str(port)]
         os.execve(dg, [str(dg), *arguments], environment)  # noqa: S606
 
 
@@ -243,7 +246,10 @@ def _default_date(home: Home) -> dt.date:
     # The one place that asks the clock: a mistyped year is no night yet, and sources without any
     # date are as they are today.
     today = dt.datetime.now(dt.UTC).date()
-    return latest_date(home, not_after=today) or today
+    found = latest_date(home, not_after=today)
+    if found is None:
+        progress_console.print(f"No source tells its date: the night is for today, {today}.")
+    return found or today
 
 
 def _show_segments(home: Home) -> None:

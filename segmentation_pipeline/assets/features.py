@@ -144,7 +144,7 @@ def _feature_lineage(home: Home, name: str) -> Metadata:
             key = raw_key(feature.aggregate.source)
             used = [feature.aggregate.column] if feature.aggregate.column else []
             used += referenced_columns(feature.aggregate.where) if feature.aggregate.where else []
-            lineage[feature_name] = [(key, column) for column in used]
+            lineage[feature_name] = [(key, column) for column in dict.fromkeys(used)]
         else:
             column = feature_column(feature_name, feature)
             read = [column] if column else referenced_columns(feature.expression or "NULL")

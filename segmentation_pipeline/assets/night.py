@@ -37,11 +37,13 @@ class NightResult:
 def dagster_home(home_path: Path) -> Path:
     """Name the folder of Dagster's own storage for a home, and make it if there is none."""
     folder = (home_path / "dagster").resolve()
-    settings = folder / "dagster.yaml"
-    if not settings.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        template = files("segmentation_pipeline.demo") / "home" / "dagster" / "dagster.yaml"
-        settings.write_text(template.read_text(encoding="utf-8"), encoding="utf-8")
+    templates = files("segmentation_pipeline.demo") / "home" / "dagster"
+    for name in ("dagster.yaml", "workspace.yaml"):
+        settings = folder / name
+        if not settings.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            text = (templates / name).read_text(encoding="utf-8")
+            settings.write_text(text, encoding="utf-8")
     return folder
 
 

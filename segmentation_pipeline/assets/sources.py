@@ -76,6 +76,11 @@ def _raw_asset(name: str, source: SourceSpec) -> dg.AssetsDefinition:
             loaded = load_source(connection, workshop.home.path, name, source, build)
             for column in loaded.ignored_columns:
                 context.log.warning(f"source {name}: column `{column}` is not declared: ignored")
+            if loaded.ignored_columns and not source.is_attributes and source.duplicates != "keep":
+                context.log.warning(
+                    f"source {name}: rows that differ in undeclared columns only count as copies, "
+                    "and once: declare what tells them apart, or say `duplicates: keep`"
+                )
             return dg.MaterializeResult(
                 metadata={
                     **table_metadata(

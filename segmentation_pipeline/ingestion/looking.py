@@ -94,7 +94,7 @@ def _describe(
     rejected = failed
     first_lines = f"{failed} without a customer id or a time" if failed else ""
     if opened.text is not None:
-        rejects = take_rejects(connection, opened)
+        rejects = take_rejects(connection, file, opened)
         numbered = number_rows(file.name, opened.text, source.delimiter, rows, rejects)
         rejected += sum(bad.rows for bad in numbered.unreadable)
         named = [f"line {bad.line}: {bad.reason}" for bad in numbered.unreadable[:5]]

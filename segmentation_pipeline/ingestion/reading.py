@@ -1,5 +1,6 @@
 """One file, opened as declared: the relation of its typed rows, numbered."""
 
+import glob
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from segmentation_pipeline.specification.sources import SourceSpec
 from segmentation_pipeline.warehouse import Connection, DatabaseError, literal, quote
 
 LONGEST_LINE_BYTES = 2_000_000
+MOST_REJECTS = 500_000
+"""So many faults of parsing are noted; a file with more is refused whatever its share."""
 NO_TEXT = "\x01"
 """DuckDB demands a word for NULL: one that no file holds, so that ours decide."""
 _REASONS = {
@@ -108,7 +111,7 @@ def read_rows(
     # Within a transaction, the rowid of a new table does not begin at 0.
     first = connection.execute(f"SELECT coalesce(min(rowid), 0) FROM {table}").fetchall()[0][0]
     position = f"(rowid - {first})"
-    rejects = take_rejects(connection, opened)
+    rejects = take_rejects(connection, file, opened)
     numbered = number_rows(file.name, opened.text, source.delimiter, rows, rejects)
     numbering = numbered.numbering
     if len(numbering.first_rows) == 1:
@@ -155,16 +158,24 @@ def forget_rows(connection: Connection, number: int) -> None:
     connection.execute(f"DROP TABLE IF EXISTS {quote(f'stretches_{number}')}")
 
 
-def take_rejects(connection: Connection, opened: OpenFile) -> list[tuple[int, str]]:
+def take_rejects(
+    connection: Connection, file: SourceFile, opened: OpenFile
+) -> list[tuple[int, str]]:
     """Take what DuckDB's parser rejected: the records' numbers and why, in order; drop its tables.
 
-    A record can be rejected for several reasons at once: one of them is told.
+    A record can be rejected for several reasons at once: one of them is told. Raises SourceError
+    where there are more than can be noted.
     """
+    table = quote(opened.rejects)
+    faults = int(connection.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0])
+    if faults >= MOST_REJECTS:
+        raise SourceError(
+            f"{file.name}: more than {MOST_REJECTS} faults in its lines; is it what was declared?"
+        )
     found = connection.execute(
-        "SELECT line, min(CAST(error_type AS VARCHAR))"
-        f" FROM {quote(opened.rejects)} GROUP BY ALL ORDER BY ALL"
+        f"SELECT line, min(CAST(error_type AS VARCHAR)) FROM {table} GROUP BY ALL ORDER BY ALL"
     ).fetchall()
-    connection.execute(f"DROP TABLE {quote(opened.rejects)}")
+    connection.execute(f"DROP TABLE {table}")
     connection.execute(f"DROP TABLE {quote(opened.rejects + '_scan')}")
     return [(int(record), _REASONS.get(kind, kind.lower())) for record, kind in found]
 
@@ -182,7 +193,7 @@ def _open_parquet(connection: Connection, file: SourceFile, source: SourceSpec) 
         raise SourceError(f"{file.name}: it has no row; the night needs the real file")
     matched = match_header(file.name, names, source)
     scan = (
-        f"read_parquet({literal(str(file.path))}, binary_as_string = true,"
+        f"read_parquet({_path_sql(file.path)}, binary_as_string = true,"
         " hive_partitioning = false{more})"
     )
     described = connection.execute(f"DESCRIBE SELECT * FROM {scan.format(more='')}").fetchall()
@@ -216,10 +227,16 @@ def _read_csv_sql(text: CsvText, source: SourceSpec, rejects: str) -> str:
         "store_rejects": "true",
         "rejects_table": literal(rejects),
         "rejects_scan": literal(f"{rejects}_scan"),
+        "rejects_limit": str(MOST_REJECTS),
         "rejects_line_size_limit": "1",
     }
     listed = ", ".join(f"{option} = {value}" for option, value in options.items())
-    return f"read_csv({literal(str(text.path))}, {listed})"
+    return f"read_csv({_path_sql(text.path)}, {listed})"
+
+
+def _path_sql(path: Path) -> str:
+    """Write a path for DuckDB, which takes every path for a glob."""
+    return literal(glob.escape(str(path)))
 
 
 def _write_stretches(connection: Connection, numbering: Numbering, rows: int, number: int) -> None:

@@ -17,7 +17,7 @@ from segmentation_pipeline.preparation.values import value_checks
 from segmentation_pipeline.warehouse import Connection
 
 _REPEATS: dict[RowStep, str] = {
-    "exact_duplicate": "repeats another row in every column: left out",
+    "exact_duplicate": "repeats another row in every declared column: left out",
     "superseded_row": "another row of the customer is to keep by its date: left out",
     "duplicate_customer": "another row of the customer is fuller, or first by its values: left out",
 }

@@ -35,6 +35,8 @@ def write_left_out_rows(connection: Connection, sources: Sequence[SourceRows], b
             " (source VARCHAR, load_id BIGINT, source_row BIGINT, step VARCHAR)"
         )
         for rows in sources:
+            if rows.source.duplicates == "keep":
+                continue
             query = overtaken_rows_sql(rows) if rows.source.is_attributes else copies_sql(rows)
             with without_values(f"looking for repeated rows of source `{rows.name}`"):
                 connection.execute(f"INSERT INTO {LEFT_OUT_ROWS.sql} {query}")

@@ -91,13 +91,13 @@ class ColumnSpec(ClosedModel):
 
     def _check_spellings(self) -> None:
         """Refuse a spelling that means two categories; case and blanks don't tell them apart."""
-        meanings: dict[str, str] = {}
-        for name in {*self.aliases, *(self.categories or ())}:
-            for spelling in (name, *self.aliases.get(name, ())):
-                folded = " ".join(spelling.split()).lower()
-                if meanings.setdefault(folded, name) != name:
+        meanings = {_folded(name): name for name in {*self.aliases, *(self.categories or ())}}
+        for name, spellings in self.aliases.items():
+            for spelling in spellings:
+                if meanings.setdefault(_folded(spelling), name) != name:
                     raise ValueError(
-                        f"the spelling `{spelling}` means both `{meanings[folded]}` and `{name}`"
+                        f"the spelling `{spelling}` means both `{meanings[_folded(spelling)]}` and "
+                        f"`{name}`"
                     )
         if self.categories is not None and not set(self.aliases) <= set(self.categories):
             unlisted = sorted(set(self.aliases) - set(self.categories))
@@ -107,6 +107,10 @@ class ColumnSpec(ClosedModel):
     def is_numeric(self) -> bool:
         """Whether it holds numbers."""
         return self.type in NUMERIC_TYPES
+
+
+def _folded(spelling: str) -> str:
+    return " ".join(spelling.split()).lower()
 
 
 class KeyExpression(ClosedModel):
@@ -185,6 +189,9 @@ class SourceSpec(ClosedModel):
     """Where a CRM snapshot's date stands; else it is the date of the night that loaded it."""
     approximate_dates: bool = False
     """Whether a night before the oldest CRM snapshot may use the oldest one."""
+    duplicates: Literal["remove", "keep"] = "remove"
+    """Whether events or answers that repeat another row in every declared column count once. So
+    declare the columns that tell rows apart (a line's number, a product), or say `keep`."""
     columns: Annotated[dict[Name, ColumnSpec], Field(min_length=1)]
     """The columns to read. Columns of the file that are not listed are ignored, with a warning."""
     expectations: list[RowExpectation] = []
@@ -202,7 +209,10 @@ class SourceSpec(ClosedModel):
     def _parts_fit_together(self) -> Self:
         for name in self.columns:
             if name in RESERVED_COLUMNS:
-                raise ValueError(f"a column can't be called `{name}`: the pipeline uses that name")
+                raise ValueError(
+                    f"a column can't be called `{name}`: the pipeline uses that name. Give it "
+                    f"another one, with `header: {name}`"
+                )
         for name in self._key_columns():
             if name not in self.columns:
                 raise ValueError(f"`key` names `{name}`, which `columns` doesn't list")
@@ -213,6 +223,8 @@ class SourceSpec(ClosedModel):
             raise ValueError("`snapshot_date` and `approximate_dates` are for kind crm")
         if self.kind != "survey" and self.keep != "latest":
             raise ValueError("`keep` is for kind survey")
+        if self.is_attributes and self.duplicates == "keep":
+            raise ValueError("`duplicates: keep` is for events and answers, not a row per customer")
         return self
 
     def _key_columns(self) -> list[str]:

@@ -191,6 +191,26 @@ def test_a_segmentation_may_have_a_schedule_of_its_own(tmp_path):
     assert names == {"nightly_schedule", "refresh_engagement_schedule"}
 
 
+def test_a_column_may_be_both_summed_and_a_condition(tmp_path):
+    home = copy_home(tmp_path)
+    file = home / "segmentations" / "engagement.yaml"
+    text = file.read_text(encoding="utf-8")
+    megabytes = "{source: web, function: sum, column: amount, where: amount > 1}"
+    feature = f"features:\n  heavy_use: {{use: profile, aggregate: {megabytes}}}\n"
+    file.write_text(text.replace("features:\n", feature), encoding="utf-8")
+
+    keys = build_definitions(home).get_repository_def().asset_graph.get_all_asset_keys()
+
+    assert dg.AssetKey(["engagement", "engineered_features"]) in keys
+
+
+def test_the_packaged_workspace_is_that_of_the_repository():
+    packaged = (EXAMPLE / "dagster" / "workspace.yaml").read_text(encoding="utf-8")
+    own = (REPOSITORY / "workspace.yaml").read_text(encoding="utf-8")
+
+    assert yaml.safe_load(packaged) == yaml.safe_load(own)
+
+
 def test_nights_go_from_the_first_one_on():
     partitions = daily_partitions(load_home(EXAMPLE))
 

@@ -153,6 +153,8 @@ def test_labels_depend_on_neither_row_order_nor_threads(first_night, unrun):
     assert night(unrun).success
 
     assert labels(unrun) == labels(first_night)
+    verdicts = "SELECT * EXCLUDE run_id FROM structure_verdict ORDER BY ALL"
+    assert published(unrun, verdicts) == published(first_night, verdicts)
 
 
 def test_a_later_night_keeps_the_model_and_its_ids(unrun):

@@ -4,6 +4,7 @@ import pytest
 
 from segmentation_pipeline.errors import SourceError
 from segmentation_pipeline.ingestion.files import digest_file, file_date, source_files
+from segmentation_pipeline.warehouse import literal
 
 
 def test_a_glob_gives_files_in_the_order_of_their_names(workshop, make_source):
@@ -15,11 +16,17 @@ def test_a_glob_gives_files_in_the_order_of_their_names(workshop, make_source):
     assert names == ["sources/a.csv", "sources/b.csv", "sources/sub/c.csv"]
 
 
-def test_a_file_whose_name_looks_like_a_glob_is_itself(workshop, make_source):
-    workshop.write("id,age,name\n1,2,x\n", "peo[p]le*.csv")
-    workshop.write("id,age,name\n9,9,x\n", "peo[p]le2.csv")
-    source = make_source(path="peo[p]le*.csv")
-    assert [p.name for p in source_files(workshop.home, "people", source)] == ["peo[p]le*.csv"]
+@pytest.mark.parametrize("file_format", ["csv", "parquet"])
+def test_a_file_whose_name_looks_like_a_glob_is_itself(workshop, make_source, file_format):
+    named, other = f"it's {{peo}}[p]le*?.{file_format}", f"it's {{peo}}ple2.{file_format}"
+    for name, key in ((named, 1), (other, 9)):
+        row = f"SELECT {key} AS id, 1 AS age, 'x' AS name"
+        path = (workshop.home / name).as_posix()
+        workshop.query(f"COPY ({row}) TO {literal(path)} (FORMAT {file_format})")
+    source = make_source(path=named, format=file_format)
+    assert [p.name for p in source_files(workshop.home, "people", source)] == [named]
+    workshop.load(source)
+    assert workshop.rows("id") == [("1",)]
 
 
 def test_no_file_is_an_error(workshop, make_source):

@@ -3,6 +3,7 @@ import gzip
 import pytest
 
 from segmentation_pipeline.errors import SourceError
+from segmentation_pipeline.ingestion import reading
 from segmentation_pipeline.ingestion.csv_text import CsvText
 from segmentation_pipeline.ingestion.numbering import OPEN_QUOTE, UnreadableLine, number_rows
 
@@ -82,6 +83,16 @@ def test_an_open_quote_counts_every_line_it_swallows(workshop, make_source):
     assert workshop.load(source).rejected_rows == 3
     assert workshop.rows("source_row, id") == [(1, "1"), (5, "5")]
     assert workshop.rejects() == [(3, None, "a quotation mark out of place")]
+
+
+def test_more_faults_than_can_be_noted_stop(workshop, make_source, monkeypatch):
+    monkeypatch.setattr(reading, "MOST_REJECTS", 4)
+    source = make_source(maximum_rejected_share=1.0)
+    workshop.write("id,age,name\n1,1,a\n2,2\n3,3\n4,4\n")
+    assert workshop.load(source).rejected_rows == 3
+    workshop.write("id,age,name\n1,1,a\n" + "2,2\n" * 100)
+    with pytest.raises(SourceError, match="more than 4 faults in its lines"):
+        workshop.load(source)
 
 
 @pytest.mark.parametrize("is_gzip", [False, True])

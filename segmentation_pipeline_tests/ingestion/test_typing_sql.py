@@ -8,8 +8,6 @@ from segmentation_pipeline.warehouse import literal, open_in_memory
 
 at = dt.datetime.fromisoformat
 
-UNREAD = "unread"
-
 
 @pytest.fixture(scope="module")
 def connection():

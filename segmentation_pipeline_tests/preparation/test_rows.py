@@ -185,6 +185,15 @@ EVENTS = [
 ]
 
 
+def test_copies_count_where_the_source_says_so(night):
+    kept = {**WEB, "duplicates": "keep"}
+    with night({"crm": CRM, "web": kept}, {"crm": [("a", "x"), ("b", "y")], "web": EVENTS}) as made:
+        made.make()
+        assert made.counted("web")[None, "kept"] == 7
+        assert made.counted("web").get((None, "exact_duplicate"), 0) == 0
+        assert len(list(made.events("web"))) == 8
+
+
 def test_events_are_cleaned_and_come_once_up_to_the_night(night):
     with night({"crm": CRM, "web": WEB}, {"crm": [("a", "x"), ("b", "y")], "web": EVENTS}) as made:
         made.make()
