@@ -63,6 +63,14 @@ class TypedRows:
     failures: tuple[ValueFailure, ...]
 
 
+def value_column(name: str) -> str:
+    """Name, quoted, the relation's column with the values of a declared one.
+
+    Not its own name: that may be `rowid`, or another one that SQL of ours uses.
+    """
+    return quote(f"value {name}")
+
+
 def typed_rows_sql(
     source: SourceSpec,
     columns: Mapping[str, FileColumn],
@@ -72,15 +80,15 @@ def typed_rows_sql(
     """Write the SELECT that types a file's rows.
 
     Its columns are ROW_NUMBER (if `row_number` says how to get it), `customer_id` (not for a
-    row-number key), the declared columns, ROW_FAILURE and VALUE_FAILURES. Each level computes what
-    the next one uses more than once; DuckDB drops what nobody asks for.
+    row-number key), a `value_column` for each declared one, ROW_FAILURE and VALUE_FAILURES. Each
+    level computes what the next one uses more than once; DuckDB drops what nobody asks for.
     """
     values = {name: _typed_value(source, name, column) for name, column in columns.items()}
     numbered = [f"{row_number} AS {quote(ROW_NUMBER)}"] if row_number else []
     is_keyed = not isinstance(source.key, RowNumberKey)
     key = [f"{_key_sql(source, columns)} AS customer_id"] if is_keyed else []
     fallible = {
-        name: (value, value.unread.format(value=_value(name)))
+        name: (value, value.unread.format(value=value_column(name)))
         for name, value in values.items()
         if value.unread is not None and name != source.time
     }
@@ -93,7 +101,11 @@ def typed_rows_sql(
     level_2 = ["*", *(f"{is_odd_sql(_raw(name))} AS {_odd(name)}" for name in columns)]
     level_3 = ["*", *(_trimmed_column_sql(source, name) for name in columns)]
     level_4 = ["*", *(_text_column_sql(source, name) for name in columns)]
-    level_5 = ["*", *key, *(f"{value.sql} AS {_value(name)}" for name, value in values.items())]
+    level_5 = [
+        "*",
+        *key,
+        *(f"{value.sql} AS {value_column(name)}" for name, value in values.items()),
+    ]
     value_failures = _value_failures_sql(
         [unread for _, unread in fallible.values()], [condition for _, condition in failures]
     )
@@ -105,7 +117,7 @@ def typed_rows_sql(
     result = [
         *([quote(ROW_NUMBER)] if row_number else []),
         *(["customer_id"] if is_keyed else []),
-        *(f"{_value(name)} AS {quote(name)}" for name in columns),
+        *(value_column(name) for name in columns),
         quote(ROW_FAILURE),
         quote(VALUE_FAILURES),
     ]
@@ -181,8 +193,8 @@ def _row_failure_sql(source: SourceSpec, columns: Mapping[str, FileColumn]) -> s
     if source.time is not None:
         is_text = columns[source.time].type == "VARCHAR"
         given = quote(source.time) if is_text else _native(source.time)
-        cases.append((f"{_value(source.time)} IS NULL AND {given} IS NULL", NO_TIME))
-        cases.append((f"{_value(source.time)} IS NULL", UNREAD_TIME))
+        cases.append((f"{value_column(source.time)} IS NULL AND {given} IS NULL", NO_TIME))
+        cases.append((f"{value_column(source.time)} IS NULL", UNREAD_TIME))
     if not cases:
         return "CAST(NULL AS VARCHAR)"
     whens = " ".join(f"WHEN {condition} THEN {literal(reason)}" for condition, reason in cases)
@@ -215,7 +227,3 @@ def _trimmed(name: str) -> str:
 
 def _native(name: str) -> str:
     return quote(f"native {name}")
-
-
-def _value(name: str) -> str:
-    return quote(f"value {name}")

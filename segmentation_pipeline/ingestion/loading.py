@@ -7,7 +7,7 @@ from pathlib import Path
 from time import perf_counter
 
 from segmentation_pipeline.ingestion.files import digest_file, source_files
-from segmentation_pipeline.ingestion.incoming import ROW_FAILURE
+from segmentation_pipeline.ingestion.incoming import ROW_FAILURE, value_column
 from segmentation_pipeline.ingestion.loads import (
     SOURCE_LOADS,
     PlannedLoad,
@@ -133,7 +133,7 @@ def _insert_rows(
 ) -> int:
     is_row_number = isinstance(source.key, RowNumberKey)
     key = f"CAST({incoming.source_row} AS VARCHAR)" if is_row_number else "customer_id"
-    columns = ", ".join(quote(column) for column in source.columns)
+    columns = ", ".join(value_column(column) for column in source.columns)
     inserted = connection.execute(
         f"INSERT INTO {raw_table(name).sql}"
         f" SELECT {load_id}, {incoming.source_row}, {key}, {columns}"

@@ -10,6 +10,7 @@ from segmentation_pipeline.ingestion.files import SourceFile, digest_file, file_
 from segmentation_pipeline.ingestion.incoming import (
     ROW_FAILURE,
     VALUE_FAILURES,
+    value_column,
 )
 from segmentation_pipeline.ingestion.numbering import number_rows
 from segmentation_pipeline.ingestion.reading import OpenFile, explained, open_file, take_rejects
@@ -55,7 +56,7 @@ def _latest_dates(
                 yield date
     if source.time is None:
         return
-    day = f"CAST({quote(source.time)} AS DATE)"
+    day = f"CAST({value_column(source.time)} AS DATE)"
     counted = "true" if not_after is None else f"{day} <= {literal(not_after)}"
     with _opened_files(home_path, name, source) as files:
         for connection, _, opened in files:

@@ -42,6 +42,9 @@ _REASONS = {
 
 
 _BUCKET_BITS = 10
+_POSITION, _SOURCE_ROW, _SOURCE_LINE = (
+    quote(name) for name in ("row position", "source row", "source line")
+)
 
 
 @dataclass(frozen=True)
@@ -121,14 +124,13 @@ def read_rows(
     _write_stretches(connection, numbering, rows, number)
     # A hash join on a thousand rows' bucket: an ASOF join would sort all rows.
     relation = (
-        f"(SELECT rows.*, position + 1 + rows_before AS {quote('source row')},"
-        f" position - first_row + line AS {quote('source line')}"
-        f" FROM (SELECT *, {position} AS position FROM {table}) AS rows"
-        f" JOIN {quote(f'stretches_{number}')} AS stretches"
-        f" ON position >> {_BUCKET_BITS} = bucket"
-        " AND position >= first_row AND position < next_row)"
+        f"(SELECT *, {_POSITION} + 1 + {quote('rows before')} AS {_SOURCE_ROW},"
+        f" {_POSITION} - {quote('first row')} + {quote('first line')} AS {_SOURCE_LINE}"
+        f" FROM (SELECT *, {position} AS {_POSITION} FROM {table})"
+        f" JOIN {quote(f'stretches_{number}')} ON {_POSITION} >> {_BUCKET_BITS} = bucket"
+        f" AND {_POSITION} >= {quote('first row')} AND {_POSITION} < {quote('next row')})"
     )
-    return Incoming(relation, quote("source row"), quote("source line"), rows, numbered.unreadable)
+    return Incoming(relation, _SOURCE_ROW, _SOURCE_LINE, rows, numbered.unreadable)
 
 
 @contextmanager
@@ -192,16 +194,13 @@ def _open_parquet(connection: Connection, file: SourceFile, source: SourceSpec) 
     if metadata.num_rows == 0:
         raise SourceError(f"{file.name}: it has no row; the night needs the real file")
     matched = match_header(file.name, names, source)
-    scan = (
-        f"read_parquet({_path_sql(file.path)}, binary_as_string = true,"
-        " hive_partitioning = false{more})"
-    )
-    described = connection.execute(f"DESCRIBE SELECT * FROM {scan.format(more='')}").fetchall()
+    options = f"{_path_sql(file.path)}, binary_as_string = true, hive_partitioning = false"
+    described = connection.execute(f"DESCRIBE FROM read_parquet({options})").fetchall()
     columns = {
         name: FileColumn(quote(described[at][0]), described[at][1])
         for name, at in matched.positions.items()
     }
-    origin = scan.format(more=", file_row_number = true")
+    origin = f"read_parquet({options}, file_row_number = true)"
     typed = typed_rows_sql(source, columns, origin, row_number="file_row_number")
     return OpenFile(typed, matched.ignored, rows=metadata.num_rows)
 
@@ -242,19 +241,19 @@ def _path_sql(path: Path) -> str:
 def _write_stretches(connection: Connection, numbering: Numbering, rows: int, number: int) -> None:
     stretches = pa.table(
         {
-            "first_row": pa.array(numbering.first_rows, pa.int64()),
-            "next_row": pa.array([*numbering.first_rows[1:], rows], pa.int64()),
-            "rows_before": pa.array(numbering.rows_before, pa.int64()),
-            "line": pa.array(numbering.lines, pa.int64()),
+            "first row": pa.array(numbering.first_rows, pa.int64()),
+            "next row": pa.array([*numbering.first_rows[1:], rows], pa.int64()),
+            "rows before": pa.array(numbering.rows_before, pa.int64()),
+            "first line": pa.array(numbering.lines, pa.int64()),
         }
     )
     connection.register("stretches_of_rows", stretches)
     try:
         connection.execute(
             f"CREATE TEMP TABLE {quote(f'stretches_{number}')} AS"
-            f" SELECT *, unnest(range(first_row >> {_BUCKET_BITS},"
-            f" (next_row - 1 >> {_BUCKET_BITS}) + 1)) AS bucket"
-            " FROM stretches_of_rows WHERE next_row > first_row"
+            f" SELECT *, unnest(range({quote('first row')} >> {_BUCKET_BITS},"
+            f" ({quote('next row')} - 1 >> {_BUCKET_BITS}) + 1)) AS bucket"
+            f" FROM stretches_of_rows WHERE {quote('next row')} > {quote('first row')}"
         )
     finally:
         connection.unregister("stretches_of_rows")

@@ -85,6 +85,19 @@ def test_an_open_quote_counts_every_line_it_swallows(workshop, make_source):
     assert workshop.rejects() == [(3, None, "a quotation mark out of place")]
 
 
+def test_columns_may_have_names_that_sql_uses(workshop, make_source):
+    names = ("rowid", "position", "bucket", "rows", "line", "first_row", "next_row", "value")
+    workshop.write(f"{','.join(names)}\n" + "a,b,c,d,e,f,g,h\nbad\n" + "a,b,c,d,old,f,g,h\n")
+    columns = {name: {"type": "text"} for name in names} | {"line": {"type": "category"}}
+    source = make_source(key="rowid", columns=columns, maximum_rejected_share=0.5)
+    workshop.load(source)
+    assert workshop.rows("source_row, customer_id, rowid, position, line") == [
+        (1, "a", "a", "b", "e"),
+        (3, "a", "a", "b", "old"),
+    ]
+    assert workshop.rejects() == [(3, None, "too few values")]
+
+
 def test_more_faults_than_can_be_noted_stop(workshop, make_source, monkeypatch):
     monkeypatch.setattr(reading, "MOST_REJECTS", 4)
     source = make_source(maximum_rejected_share=1.0)
