@@ -36,6 +36,7 @@ BAR_IN_KEY = "a bar within a part of the customer id"
 NO_TIME = "no time"
 UNREAD_TIME = "a time that is not as declared"
 
+_KEY_TEXT = "key text"
 _STRANGE_CHARACTERS = r"[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]"
 
 
@@ -101,7 +102,8 @@ def typed_rows_sql(
     level_2 = ["*", *(f"{is_odd_sql(_raw(name))} AS {_odd(name)}" for name in columns)]
     level_3 = ["*", *(_trimmed_column_sql(source, name) for name in columns)]
     level_4 = ["*", *(_text_column_sql(source, name) for name in columns)]
-    level_5 = [
+    level_5 = ["*", *_key_text_sql(source)]
+    level_6 = [
         "*",
         *key,
         *(f"{value.sql} AS {value_column(name)}" for name, value in values.items()),
@@ -109,7 +111,7 @@ def typed_rows_sql(
     value_failures = _value_failures_sql(
         [unread for _, unread in fallible.values()], [condition for _, condition in failures]
     )
-    level_6 = [
+    level_7 = [
         "*",
         f"{_row_failure_sql(source, columns)} AS {quote(ROW_FAILURE)}",
         f"{value_failures} AS {quote(VALUE_FAILURES)}",
@@ -122,7 +124,7 @@ def typed_rows_sql(
         quote(VALUE_FAILURES),
     ]
     sql = origin
-    for level in (level_1, level_2, level_3, level_4, level_5, level_6):
+    for level in (level_1, level_2, level_3, level_4, level_5, level_6, level_7):
         sql = f"(SELECT {', '.join(level)} FROM {sql})"
     return TypedRows(f"SELECT {', '.join(result)} FROM {sql}", tuple(one for one, _ in failures))
 
@@ -160,14 +162,23 @@ def _key_sql(source: SourceSpec, columns: Mapping[str, FileColumn]) -> str:
             return quote(name)
         case str() as name:
             return f"nullif(nfc_normalize({quote(name)}), '')"
-        case KeyExpression(expression=expression):
-            # TRY: a row that the expression cannot bear has no id; it does not stop the night.
-            text = f"TRY(CAST(({expression}\n) AS VARCHAR))"
+        case KeyExpression():
+            text = quote(_KEY_TEXT)
             return f"nullif(nfc_normalize({trimmed_sql(text, is_odd_sql(text))}), '')"
         case list() as names:
             return f"nfc_normalize({_joined_sql([quote(name) for name in names])})"
         case RowNumberKey():
             raise ValueError("a row number is no expression over the row")
+
+
+def _key_text_sql(source: SourceSpec) -> list[str]:
+    """Evaluate a key expression; a row that it cannot bear has no id, and does not stop the night.
+
+    The line break ends a comment at the end of the expression.
+    """
+    if not isinstance(source.key, KeyExpression):
+        return []
+    return [f"TRY(CAST(({source.key.expression}\n) AS VARCHAR)) AS {quote(_KEY_TEXT)}"]
 
 
 def _joined_sql(parts: Sequence[str]) -> str:

@@ -1,8 +1,8 @@
 """Looks at the sources without loading them: for `segmentation check`, and for a night's date."""
 
 import datetime as dt
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -74,7 +74,7 @@ def _opened_files(
     """Open the files of a source one after the other, with a database in memory for each source."""
     with TemporaryDirectory() as folder, open_in_memory(spill=Path(folder)) as connection:
 
-        def files() -> Iterator[tuple[Connection, SourceFile, OpenFile]]:
+        def files() -> Generator[tuple[Connection, SourceFile, OpenFile]]:
             for number, path in enumerate(source_files(home_path, name, source)):
                 file = digest_file(home_path, path)
                 with (
@@ -83,7 +83,9 @@ def _opened_files(
                 ):
                     yield connection, file, opened
 
-        yield files()
+        # Closed here, before what it reads from, also when whoever reads it stops half-way.
+        with closing(files()) as opened_files:
+            yield opened_files
 
 
 def _describe(
