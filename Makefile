@@ -27,7 +27,7 @@ run: .venv/ready ## Run the nightly job for the example home
 	@$(BIN)/segmentation run --home $(HOME_DIR)
 
 test: .venv/ready ## Run all tests
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q --numprocesses 2 --dist worksteal
 
 check: .venv/ready ## Lint, formatting, types
 	@$(BIN)/ruff check .

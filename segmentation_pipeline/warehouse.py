@@ -121,6 +121,8 @@ def open_warehouse(
         config["threads"] = threads
     connection = duckdb.connect(str(path), read_only=read_only, config=config)
     try:
+        # What a time with a zone becomes must not depend on where the machine stands.
+        connection.execute("SET TimeZone = 'UTC'")
         if not read_only:
             connection.execute(_CORE_SQL)
         yield connection

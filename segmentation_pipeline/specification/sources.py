@@ -168,11 +168,11 @@ class SourceSpec(ClosedModel):
     `transactions` and `web`: events with a time, which only aggregates use."""
     description: str = ""
     """What it is, for people."""
-    path: str
+    path: Annotated[str, Field(min_length=1)]
     """A file or a glob, below the home's folder."""
     format: Literal["csv", "parquet"] = "csv"
     """`csv` may be gzipped (`.gz`)."""
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    delimiter: Annotated[str, Field(min_length=1, max_length=1, pattern=r'[^"\r\n]')] = ","
     """Between two values of a CSV file."""
     encoding: Literal["utf-8", "latin-1", "utf-16"] = "utf-8"
     """Of a CSV file; declared, never guessed."""
