@@ -183,23 +183,23 @@ def _border_sentence(border: BorderTest, *, separated: bool) -> str:
     if separated:
         return (
             f"Customers are rarer between neighbouring segments than in them: {border.depth:.0%} "
-            f"fewer at the least clear border (p = {_p(border.p)})."
+            f"fewer at the least clear border ({_p(border.p)})."
         )
     if border.depth < 0.0:
         return (
             f"Customers are not rarer between the segments: the border is fuller than the emptier "
-            f"of two centres (p = {_p(border.p)})."
+            f"of two centres ({_p(border.p)})."
         )
     return (
         f"Not every border is clearly emptier than the segments: the least clear one by "
-        f"{border.depth:.0%} (p = {_p(border.p)})."
+        f"{border.depth:.0%} ({_p(border.p)})."
     )
 
 
 def _null_sentence(evidence: Evidence) -> str:
     if evidence.null is None:
         return f"{evidence.n_segments} segments were not compared with data that have none."
-    figures = f"(z = {evidence.null.z:.1f}, p = {_p(evidence.null.p)})"
+    figures = f"(z = {evidence.null.z:.1f}, {_p(evidence.null.p)})"
     if evidence.beyond_correlation:
         return f"Features combine beyond what their correlations explain {figures}."
     return f"Correlations between features explain the grouping {figures}."
@@ -228,4 +228,4 @@ def _remarks(one_split: OneSplit | None, agreements: Mapping[str, float]) -> lis
 
 
 def _p(p: float) -> str:
-    return "<.001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
+    return "p < .001" if p < 0.001 else "p = " + f"{p:.3f}".removeprefix("0")
