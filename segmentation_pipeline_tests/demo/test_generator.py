@@ -29,7 +29,6 @@ def test_same_arguments_give_the_same_bytes_on_any_threads(small, tmp_path):
     assert digests(tmp_path / "one") == digests(home)
 
 
-@pytest.mark.skipif(not COMMITTED.exists(), reason="the example home is not in this checkout")
 def test_committed_example_is_what_its_seed_gives(small):
     home, _ = small
     made = digests(home)
