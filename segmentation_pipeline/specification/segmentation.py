@@ -1,43 +1,14 @@
 """`segmentations/<name>.yaml`: one lens on the customers."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
 from segmentation_pipeline.specification.closed import ClosedModel, Name
+from segmentation_pipeline.specification.clustering import Clustering
 from segmentation_pipeline.specification.expressions import Expression
 from segmentation_pipeline.specification.features import Criterion, FeatureSpec, Scaling
 from segmentation_pipeline.specification.sources import RESERVED_COLUMNS
-
-
-class Clustering(ClosedModel):
-    """How customers are grouped."""
-
-    algorithm: Literal["k_means"] = "k_means"
-    """The family of clustering."""
-    metric: Literal["euclidean"] = "euclidean"
-    """The distance between customers."""
-    segments: Annotated[int, Field(ge=1)] | None = None
-    """A fixed number of segments, instead of a search."""
-    minimum_segments: Annotated[int, Field(ge=2)] = 2
-    """The smallest number of segments to try."""
-    maximum_segments: Annotated[int, Field(ge=2)] = 8
-    """The largest number of segments to try."""
-    starts: Annotated[int, Field(ge=1)] = 10
-    """How often each number is tried from other starting points; the best is taken."""
-    smallest_share: Annotated[float, Field(gt=0, lt=0.5)] | None = None
-    """A candidate with a smaller segment is not taken; where nothing is said, the smaller of
-    1 % and 0.2 / k. The privacy floor always holds."""
-    silhouette_customers: Annotated[int, Field(ge=100, le=10_000)] = 5_000
-    """How many customers the silhouette is computed on."""
-    seed: int = 0
-    """Of every random choice."""
-
-    @model_validator(mode="after")
-    def _range(self) -> Self:
-        if self.minimum_segments > self.maximum_segments:
-            raise ValueError("`minimum_segments` is above `maximum_segments`")
-        return self
 
 
 class SegmentationSpec(ClosedModel):
