@@ -13,12 +13,10 @@ from numpy.typing import NDArray
 
 from segmentation_pipeline.clustering.model import JSON
 from segmentation_pipeline.clustering.stability import FitPredict
+from segmentation_pipeline.clustering.structure.raw_features import NOISE as NOISE
 from segmentation_pipeline.specification.clustering import Algorithm, Metric
 
 Floats = NDArray[np.floating[Any]]
-
-NOISE = -1
-"""The label of a customer whom no segment holds."""
 
 
 @dataclass(frozen=True, eq=False)

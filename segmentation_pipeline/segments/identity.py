@@ -9,6 +9,9 @@ from collections.abc import Mapping
 
 from segmentation_pipeline.warehouse import Connection, transaction
 
+NOISE_LABEL = "in no segment"
+"""What the customers are called whom no segment holds."""
+
 _REGISTRY_SQL = """
 CREATE TABLE IF NOT EXISTS core.segment_ids (
     segmentation VARCHAR NOT NULL,
@@ -51,10 +54,15 @@ def segment_ids(
     return ids
 
 
+def noise_id(segmentation: str) -> str:
+    """Name the row of customers whom no segment holds; the same under every model."""
+    return f"{segmentation}-noise"
+
+
 def label_segments(
     connection: Connection, segmentation: str, labels: Mapping[str, str]
 ) -> dict[str, str]:
-    """Keep the label of each segment that has none yet; returns the labels now in force."""
+    """Keep the label of each segment that has none yet; returns all labels now in force."""
     connection.execute(_REGISTRY_SQL)
     for segment_id, label in labels.items():
         connection.execute(
@@ -63,7 +71,8 @@ def label_segments(
             [label, segmentation, segment_id],
         )
     rows = connection.execute(
-        "SELECT DISTINCT segment_id, label FROM core.segment_ids WHERE segmentation = ?",
+        "SELECT DISTINCT segment_id, label FROM core.segment_ids"
+        " WHERE segmentation = ? AND label IS NOT NULL",
         [segmentation],
     ).fetchall()
-    return {segment_id: label for segment_id, label in rows if segment_id in labels}
+    return dict(rows)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 CUSTOMER_SEGMENTS_SCHEMA = pa.schema(
     [
@@ -10,8 +11,9 @@ CUSTOMER_SEGMENTS_SCHEMA = pa.schema(
         pa.field("segment_id", pa.string(), nullable=False),
         pa.field("raw_segment_id", pa.string(), nullable=False),
         pa.field("runner_up_segment_id", pa.string()),
-        pa.field("distance", pa.float64(), nullable=False),
+        pa.field("distance", pa.float64()),
         pa.field("margin", pa.float64()),
+        pa.field("probability", pa.float64()),
         pa.field("is_borderline", pa.bool_(), nullable=False),
         pa.field("is_outlier", pa.bool_(), nullable=False),
     ]
@@ -19,16 +21,17 @@ CUSTOMER_SEGMENTS_SCHEMA = pa.schema(
 
 
 def identify_batches(
-    assigned: Iterable[pa.RecordBatch], ids: Sequence[str]
+    assigned: Iterable[pa.RecordBatch], ids: Sequence[str], noise_id: str
 ) -> Iterator[pa.RecordBatch]:
     """Turn assignments (`clustering.assignment.assignment_schema`) into rows by segment id.
 
-    `ids[label]` is the id of the model's label. `raw_segment_id` is the nearest segment tonight;
-    `segment_id` is the one that the customer is counted in.
+    `ids[label]` is the id of the model's label, `noise_id` that of noise. `raw_segment_id` is the
+    nearest segment tonight; `segment_id` is the one that the customer is counted in.
     """
-    names = pa.array(ids, pa.string())
+    names = pa.array([*ids, noise_id], pa.string())
     for batch in assigned:
-        raw = names.take(batch.column("raw_segment"))
+        labels = batch.column("raw_segment")
+        raw = names.take(pc.if_else(pc.less(labels, 0), pa.scalar(len(ids), pa.int32()), labels))
         yield pa.record_batch(
             [
                 batch.column("customer_id").cast(pa.string()),
@@ -37,6 +40,7 @@ def identify_batches(
                 names.take(batch.column("runner_up")),
                 batch.column("distance"),
                 batch.column("margin"),
+                batch.column("probability"),
                 batch.column("is_borderline"),
                 batch.column("is_outlier"),
             ],

@@ -1,11 +1,11 @@
 """The tables that describe a segmentation's segments, made from who belongs where."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
-from segmentation_pipeline.segments.identity import label_segments
+from segmentation_pipeline.segments.identity import NOISE_LABEL, label_segments, noise_id
 from segmentation_pipeline.segments.profiles import (
     category_share_rows,
     profile_rows,
@@ -14,6 +14,9 @@ from segmentation_pipeline.segments.profiles import (
 from segmentation_pipeline.specification.features import FeatureSpec
 from segmentation_pipeline.specification.segmentation import SegmentationSpec
 from segmentation_pipeline.warehouse import Build, Connection, Table, write_rows
+
+_NOBODY = "nobody yet"
+"""What a segment is called that no customer has been in: traits would be of nobody."""
 
 _PROFILES_SCHEMA = pa.schema(
     {
@@ -55,6 +58,7 @@ _SEGMENTS_SCHEMA = pa.schema(
         "label": pa.string(),
         "customers": pa.int64(),
         "share": pa.float64(),
+        "is_noise": pa.bool_(),
         "verdict": pa.string(),
     }
 )
@@ -92,8 +96,18 @@ def make_segment_category_shares(
     return write_rows(connection, table, _SHARES_SCHEMA, rows, build)
 
 
-def make_segments(connection: Connection, name: str, build: Build) -> int:
-    """Write `segments`: size, share, label and verdict of each; a label once given stays."""
+def make_segments(
+    connection: Connection,
+    name: str,
+    ids: Sequence[str],
+    given_labels: Mapping[str, str],
+    build: Build,
+) -> int:
+    """Write `segments`: size, share, label and verdict of each; a label once given stays.
+
+    `ids` are all of the model's: one that has no customer tonight is listed with none, since it may
+    be somebody's runner-up. `given_labels` are those that the specification gives.
+    """
     profiles = _rows(connection, Table(name, "segment_profiles"))
     shares = _rows(connection, Table(name, "segment_category_shares"))
     sizes = dict(
@@ -102,11 +116,12 @@ def make_segments(connection: Connection, name: str, build: Build) -> int:
             " GROUP BY segment_id ORDER BY segment_id"
         ).fetchall()
     )
-    labels = label_segments(
+    labels = {noise_id(name): NOISE_LABEL} | label_segments(
         connection,
         name,
         {
-            segment_id: segment_label(
+            segment_id: given_labels.get(segment_id)
+            or segment_label(
                 [row for row in profiles if row["segment_id"] == segment_id],
                 [row for row in shares if row["segment_id"] == segment_id],
             )
@@ -114,16 +129,18 @@ def make_segments(connection: Connection, name: str, build: Build) -> int:
         },
     )
     total = sum(sizes.values())
+    listed = [*ids, *(segment_id for segment_id in sizes if segment_id not in ids)]
     (judged,) = _rows(connection, Table(name, "structure_verdict"))
     rows = [
         {
             "segment_id": segment_id,
-            "label": labels[segment_id],
-            "customers": customers,
-            "share": customers / total,
+            "label": labels.get(segment_id) or given_labels.get(segment_id) or _NOBODY,
+            "customers": sizes.get(segment_id, 0),
+            "share": sizes.get(segment_id, 0) / total,
+            "is_noise": segment_id == noise_id(name),
             "verdict": judged["verdict"],
         }
-        for segment_id, customers in sizes.items()
+        for segment_id in listed
     ]
     return write_rows(connection, Table(name, "segments"), _SEGMENTS_SCHEMA, rows, build)
 

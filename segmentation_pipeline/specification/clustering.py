@@ -165,6 +165,9 @@ class Clustering(ClosedModel):
     def _rules_stand_alone(self) -> Self:
         if ("rules" in self.algorithms) != (self.rules is not None):
             raise ValueError("`algorithm: rules` and the key `rules` belong together")
+        names = [rule.name for rule in self.rules] if isinstance(self.rules, list) else []
+        if self.rules == [] or len(set(names)) < len(names):
+            raise ValueError("`rules` names each segment once, and at least one")
         if self.rules is not None and len(self.algorithms) > 1:
             raise ValueError(
                 "rules are given, not found: `algorithm: rules` doesn't stand beside others"

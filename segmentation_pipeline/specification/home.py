@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from segmentation_pipeline.errors import SpecificationError
 from segmentation_pipeline.specification.closed import ClosedModel
+from segmentation_pipeline.specification.clustering import RfmGrid
 from segmentation_pipeline.specification.customers import CustomersSpec
 from segmentation_pipeline.specification.expressions import referenced_columns
 from segmentation_pipeline.specification.features import FeatureSpec
@@ -137,6 +138,26 @@ def _check_segmentation(
     for name, feature in spec.features.items():
         _check_feature(document, name, feature, spec, customers)
     _check_cycles(document, spec)
+    _check_rules(document, spec)
+
+
+def _check_rules(document: Document, spec: SegmentationSpec) -> None:
+    place: list[str | int] = ["clustering", "rules"]
+    rules = spec.clustering.rules
+    if isinstance(rules, RfmGrid):
+        for part in ("recency", "frequency", "monetary"):
+            feature = getattr(rules, part)
+            if feature not in spec.features:
+                hint = nearest(feature, spec.features)
+                raise document.error([*place, part], f"there is no feature `{feature}`; {hint}")
+    for index, rule in enumerate(rules if isinstance(rules, list) else []):
+        where: Place = [*place, index, "where"]
+        for used in referenced_columns(rule.where):
+            if used not in spec.features:
+                hint = nearest(used, spec.features)
+                raise document.error(
+                    where, f"there is no feature `{used}`; a rule is over features; {hint}"
+                )
 
 
 def _check_feature(
@@ -243,9 +264,10 @@ def _check_cycles(document: Document, spec: SegmentationSpec) -> None:
 
 
 def fitting_digest(spec: SegmentationSpec) -> str:
-    """Digest what a fitted model depends on: titles, descriptions and profile features don't count.
+    """Digest what a fitted model depends on, and nothing else.
 
-    A night whose champion was fitted under another digest fits anew.
+    Titles, descriptions, profile features and what becomes of noise don't count. A night whose
+    champion was fitted under another digest fits anew.
     """
     features = {
         name: feature.model_dump(exclude={"description", "unit", "criterion", "use"})
@@ -253,6 +275,7 @@ def fitting_digest(spec: SegmentationSpec) -> str:
         if feature.use != "profile"
     }
     used = {name: feature.use for name, feature in sorted(spec.features.items())}
-    parts = [spec.where, spec.scaling, features, spec.clustering.model_dump(mode="json")]
+    clustering = spec.clustering.model_dump(mode="json", exclude={"noise", "if_continuum"})
+    parts = [spec.where, spec.scaling, features, clustering]
     parts.append({name: use for name, use in used.items() if use != "profile"})
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,39 @@
+"""The contract of every published table: its grain, its key, and what each column means.
+
+This is the one source of the tables' comments, of the column schemas in Dagster, of the checks
+before publication and of the published `data_dictionary`. How a table is made belongs to the room
+that makes it.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from segmentation_pipeline.contracts.contract import (
+    ADDED_BY_PUBLICATION,
+    Contract,
+    ContractColumn,
+)
+from segmentation_pipeline.contracts.models import MODEL_CONTRACTS
+from segmentation_pipeline.contracts.operation import OPERATION_CONTRACTS
+from segmentation_pipeline.contracts.segments import SEGMENT_CONTRACTS
+
+__all__ = [
+    "ADDED_BY_PUBLICATION",
+    "CONTRACTS",
+    "Contract",
+    "ContractColumn",
+    "contracts_digest",
+]
+
+CONTRACTS: Mapping[str, Contract] = MappingProxyType(
+    {
+        contract.name: contract
+        for contract in (*SEGMENT_CONTRACTS, *MODEL_CONTRACTS, *OPERATION_CONTRACTS)
+    }
+)
+
+
+def contracts_digest() -> str:
+    """Compute the SHA-256 of all contracts: two releases with equal ones publish alike."""
+    return hashlib.sha256(repr(list(CONTRACTS.values())).encode()).hexdigest()
