@@ -93,6 +93,7 @@ def test_a_work_table_lacks_what_publication_adds():
         "label",
         "customers",
         "share",
+        "is_noise",
         "verdict",
     ]
     assert segments.work_key == ("segment_id",)

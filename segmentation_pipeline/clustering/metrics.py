@@ -24,8 +24,8 @@ from segmentation_pipeline.specification.clustering import Metric
 Floats = NDArray[np.floating[Any]]
 Doubles = NDArray[np.float64]
 
-# Sums and differences of a block (two arrays of 512 kB) stay in the L2 cache.
-_BLOCK_PAIRS = 1 << 16
+# Sums and differences of a block (two or three arrays of 256 kB) stay in the L2 cache.
+_BLOCK_PAIRS = 1 << 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +156,22 @@ class Similarity:
 
 
 EUCLIDEAN = Similarity("euclidean")
+
+
+def count_distinct(matrix: Doubles, enough: int, similarity: Similarity = EUCLIDEAN) -> int:
+    """Rows of a matrix (n, d) that the metric tells apart, counted no further than `enough`.
+
+    Rows of one direction are the same for cosine; rounding to 12 digits makes them so.
+    """
+    rows = 4 * enough
+    while True:
+        found = similarity.rows(matrix[:rows])
+        if similarity.metric == "cosine":
+            found = found.round(12)
+        distinct = len(np.unique(found + 0.0, axis=0))  # -0.0 is 0.0
+        if distinct >= enough or rows >= len(matrix):
+            return min(distinct, enough)
+        rows *= 8
 
 
 def _raise(values: Doubles, exponent: float) -> None:
