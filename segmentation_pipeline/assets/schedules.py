@@ -19,7 +19,6 @@ if TYPE_CHECKING:  # Dagster has no public name for what `define_asset_job` retu
     )
 
 NIGHTLY = "nightly"
-HOME_TAG = "segmentation/home"
 
 
 def daily_partitions(home: Home) -> dg.DailyPartitionsDefinition:
@@ -41,25 +40,21 @@ class Automation:
 
 def build_automation(home: Home) -> Automation:
     """Make the nightly job and its schedule, a job per segmentation, and the sensors."""
-    tags = {HOME_TAG: hashlib.sha256(str(home.path).encode()).hexdigest()[:16]}
     nightly = dg.define_asset_job(
         NIGHTLY,
         selection=dg.AssetSelection.all(),
         description=f"A night of {home.customers.name}: from the sources to what readers see.",
-        tags=tags,
     )
     publish = dg.define_asset_job(
         "publish",
         selection=dg.AssetSelection.assets("published"),
         description="Publish the segmentations whose tables are complete for the date.",
-        tags=tags,
     )
     refreshes = {
         name: dg.define_asset_job(
             f"refresh_{name}",
             selection=refresh_selection(name),
             description=f"The segmentation {name} alone; the others are copied forward.",
-            tags=tags,
         )
         for name in home.segmentations
     }

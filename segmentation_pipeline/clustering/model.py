@@ -7,7 +7,6 @@ used belongs to its algorithm; which one is in force belongs to `registry`.
 import hashlib
 import io
 import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from segmentation_pipeline.durable import synchronise
 from segmentation_pipeline.errors import ClusteringError
 from segmentation_pipeline.warehouse import is_plain_identifier
 
@@ -91,9 +91,9 @@ def save_model(model: SegmentModel, folder: Path) -> str:
     }
     content_json = json.dumps(manifest, indent=2, sort_keys=True, allow_nan=False).encode()
     _write_synced(partial / _MANIFEST, content_json)
-    _sync_folder(partial)
+    synchronise(partial)
     partial.rename(folder)
-    _sync_folder(folder.parent)
+    synchronise(folder.parent)
     return hashlib.sha256(content_json).hexdigest()
 
 
@@ -153,15 +153,5 @@ def _distrust(path: Path, reason: str) -> ClusteringError:
 
 
 def _write_synced(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    path.write_bytes(content)
+    synchronise(path)

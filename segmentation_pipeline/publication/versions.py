@@ -8,11 +8,11 @@
 Versions are ordered by their sequence, never by time: clocks go backwards.
 """
 
-import os
 import re
 import shutil
 from pathlib import Path
 
+from segmentation_pipeline.durable import synchronise
 from segmentation_pipeline.errors import PublicationError
 from segmentation_pipeline.publication.manifest import (
     DATABASE,
@@ -104,14 +104,14 @@ def seal(staged: Path) -> None:
     for path in sorted(staged.rglob("*"), reverse=True):
         if path.is_file():
             path.chmod(0o444)
-        _synchronise(path)
-    _synchronise(staged)
+        synchronise(path)
+    synchronise(staged)
 
 
 def install(published: Path, staged: Path) -> None:
     """Move a finished version to the others; it is not in force yet."""
     staged.rename(version_folder(published, staged.name))
-    _synchronise(published / _VERSIONS)
+    synchronise(published / _VERSIONS)
 
 
 def link_stable_name(published: Path) -> None:
@@ -186,12 +186,4 @@ def _replace_link(link: Path, target: Path) -> None:
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(target)
     fresh.replace(link)
-    _synchronise(link.parent)
-
-
-def _synchronise(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    synchronise(link.parent)

@@ -6,6 +6,7 @@ from segmentation_pipeline.clustering.structure.null_test import NullComparison
 from segmentation_pipeline.clustering.structure.one_split import OneSplit
 from segmentation_pipeline.clustering.structure.verdict import (
     Evidence,
+    OtherSegments,
     choose_segment_count,
     judge,
 )
@@ -61,7 +62,11 @@ def test_the_sentence_tells_an_analyst_what_was_found():
         n_customers=283,
         n_tried=7,
         one_split=OneSplit("publications >= 10", 0.989, 0.96),
-        agreements={"k_medoids": 0.33, "mixture": 0.8},
+        others=[
+            OtherSegments("k_medoids", 0.02, OneSplit("gender = Female", 1.0, 1.0)),
+            OtherSegments("dbscan", 0.33),
+            OtherSegments("gaussian_mixture", 0.8),
+        ],
     )
     assert verdict.sentence == (
         "The customers form a continuum that is cut into 2 parts: useful perhaps, but the borders "
@@ -69,7 +74,8 @@ def test_the_sentence_tells_an_analyst_what_was_found():
         "the emptier of two centres (p = .970). Correlations between features explain the "
         "grouping (z = 2.0, p = .950). Every segment reappears when customers are resampled "
         "(lowest Jaccard 0.90, bootstrap). Nearly the same as publications >= 10 (cross-validated "
-        "fidelity 0.989). Other algorithms find other segments (ARI: k_medoids 0.33)."
+        "fidelity 0.989). Other algorithms find other segments: k_medoids (ARI 0.02, nearly the "
+        "same as gender = Female); dbscan (ARI 0.33)."
     )
 
 

@@ -4,8 +4,8 @@ Three questions must all be answered yes before segments are called supported. E
 fooled: stability by any smooth cut, the null by heavy tails, the border by a single category.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from segmentation_pipeline.clustering.stability import STABLE, Stability
@@ -62,12 +62,24 @@ class SegmentCount:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherSegments:
+    """The best candidate of another family of algorithms.
+
+    `agreement` is its adjusted Rand index with the published segments, `one_split` the one cut
+    that it is nearest to, if it has two segments.
+    """
+
+    algorithm: str
+    agreement: float
+    one_split: OneSplit | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StructureVerdict:
     """The verdict on the published segments, every figure behind it, and a sentence to read.
 
     `n_customers` are those that the statistics saw, `n_tried` the numbers of segments that were
-    tried, which `separated` allows for. `agreements` are adjusted Rand indices with the best
-    candidates of other families of algorithms.
+    tried, which `separated` allows for. `others` are what other families of algorithms found.
     """
 
     word: Word
@@ -78,7 +90,7 @@ class StructureVerdict:
     separated: bool = False
     evidence: Evidence | None = None
     one_split: OneSplit | None = None
-    agreements: Mapping[str, float] = field(default_factory=dict)
+    others: tuple[OtherSegments, ...] = ()
 
 
 def choose_segment_count(candidates: Sequence[Evidence], *, smallest_share: float) -> SegmentCount:
@@ -114,7 +126,7 @@ def judge(
     n_customers: int,
     n_tried: int,
     one_split: OneSplit | None = None,
-    agreements: Mapping[str, float] | None = None,
+    others: Sequence[OtherSegments] = (),
 ) -> StructureVerdict:
     """The verdict on one partition.
 
@@ -134,7 +146,7 @@ def judge(
                 _border_sentence(evidence.border, separated=separated),
                 _null_sentence(evidence),
                 _stability_sentence(evidence.stability),
-                *_remarks(one_split, agreements or {}),
+                *_remarks(one_split, others),
             ]
         ),
         n_customers=n_customers,
@@ -143,7 +155,7 @@ def judge(
         separated=separated,
         evidence=evidence,
         one_split=one_split,
-        agreements=agreements or {},
+        others=tuple(others),
     )
 
 
@@ -214,17 +226,24 @@ def _stability_sentence(stability: Stability) -> str:
     return f"{n_lost} of {len(stability.jaccards)} segments don't reliably reappear {figure}."
 
 
-def _remarks(one_split: OneSplit | None, agreements: Mapping[str, float]) -> list[str]:
+def _remarks(one_split: OneSplit | None, others: Sequence[OtherSegments]) -> list[str]:
     remarks = []
     if one_split is not None and one_split.nearly_the_same:
         remarks.append(
             f"Nearly the same as {one_split.rule} (cross-validated fidelity "
             f"{one_split.fidelity:.3f})."
         )
-    others = [f"{name} {ari:.2f}" for name, ari in agreements.items() if ari < DISAGREEMENT]
-    if others:
-        remarks.append(f"Other algorithms find other segments (ARI: {', '.join(others)}).")
+    different = [_other(other) for other in others if other.agreement < DISAGREEMENT]
+    if different:
+        remarks.append(f"Other algorithms find other segments: {'; '.join(different)}.")
     return remarks
+
+
+def _other(other: OtherSegments) -> str:
+    found = f"{other.algorithm} (ARI {other.agreement:.2f}"
+    if other.one_split is not None and other.one_split.nearly_the_same:
+        found += f", nearly the same as {other.one_split.rule}"
+    return f"{found})"
 
 
 def _p(p: float) -> str:
