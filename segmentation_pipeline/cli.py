@@ -58,6 +58,14 @@ def run(
         bool,
         typer.Option("--approximate", help="A date before the oldest CRM snapshot may use it."),
     ] = False,
+    new_segment_ids: Annotated[
+        bool,
+        typer.Option(
+            "--new-segment-ids",
+            help="A new model's segments get ids of their own, where too few customers are shared "
+            "with the model before to match them.",
+        ),
+    ] = False,
 ) -> None:
     """Run the nightly job for a date and publish its segments."""
     with _errors_to_exit_status():
@@ -73,7 +81,12 @@ def run(
                     progress_console.print(f"[{number}/{steps}] {step}", markup=False)
 
             result = run_night(
-                home, date, segmentation=segmentation, approximate=approximate, progress=show
+                home,
+                date,
+                segmentation=segmentation,
+                approximate=approximate,
+                new_segment_ids=new_segment_ids,
+                progress=show,
             )
         for failure in result.failures:
             progress_console.print(f"failed: {failure}", markup=False, style="red")
@@ -112,6 +125,72 @@ def check(home: HomeOption = CURRENT) -> None:
                 soft_wrap=True,
             )
         console.print(f"The next night would be for {_default_date(spec)}.")
+
+
+@app.command()
+def rename(
+    segment: Annotated[str, typer.Argument(help="The segment's id, such as engagement-1.")],
+    name: Annotated[str, typer.Argument(help="What it is called from the next night on.")],
+    home: HomeOption = CURRENT,
+) -> None:
+    """Give a segment a name; it stays with the segment until it gets another one."""
+    with _errors_to_exit_status():
+        from segmentation_pipeline.lock import hold_lock
+        from segmentation_pipeline.segments.naming import rename_segment
+        from segmentation_pipeline.warehouse import open_warehouse
+
+        spec = load_home(home)
+        segmentation = _one_segmentation(spec, segment.rpartition("-")[0])
+        declared = spec.segmentations[segmentation].names
+        with (
+            hold_lock(spec.lock, "rename", timeout_seconds=0),
+            open_warehouse(spec.warehouse) as connection,
+        ):
+            done = rename_segment(connection, segmentation, segment, name, declared=declared)
+        console.print(f"{done.segment_id}: {done.before or 'no name'} -> {done.after}")
+
+
+@app.command()
+def similar(
+    customer: Annotated[str, typer.Option(help="The customer's id, as in the published tables.")],
+    home: HomeOption = CURRENT,
+    segmentation: Annotated[
+        str | None, typer.Option(help="By whose features; not needed where there is one.")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, max=1000, help="How many to list.")] = 10,
+) -> None:
+    """List the customers most like one, and the features that make them so."""
+    with _errors_to_exit_status():
+        from segmentation_pipeline.segments.similar import find_similar
+        from segmentation_pipeline.warehouse import open_warehouse
+
+        spec = load_home(home)
+        name = _one_segmentation(spec, segmentation)
+        with open_warehouse(spec.warehouse, read_only=True) as connection:
+            found = find_similar(connection, spec, name, customer, count)
+        table = RichTable(box=None, header_style="bold")
+        for column in ("customer", "distance", "segment", "alike in (as near by chance)"):
+            table.add_column(column, justify="right" if column == "distance" else "left")
+        for neighbour in found:
+            one = neighbour.similar
+            alike = ", ".join(
+                f"{feature.feature} ({feature.as_near_share:.0%})" for feature in one.features[:3]
+            )
+            table.add_row(str(one.customer_id), f"{one.distance:.3f}", neighbour.segment_id, alike)
+        console.print(table)
+
+
+def _one_segmentation(home: Home, name: str | None) -> str:
+    known = list(home.segmentations)
+    if name in known:
+        return name
+    if name is None and len(known) == 1:
+        return known[0]
+    raise PipelineError(
+        f"{home.path}: "
+        + (f"no segmentation `{name}`" if name else "several segmentations")
+        + f": name one by --segmentation: {', '.join(known)}"
+    )
 
 
 @app.command()

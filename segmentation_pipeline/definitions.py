@@ -22,12 +22,17 @@ EXAMPLE_HOME = Path("data/hospital")
 
 
 def build_definitions(
-    home_path: Path, *, lock_timeout_seconds: float | None = None, approximate: bool = False
+    home_path: Path,
+    *,
+    lock_timeout_seconds: float | None = None,
+    approximate: bool = False,
+    new_segment_ids: bool = False,
 ) -> dg.Definitions:
     """Make a home's assets, checks, jobs, schedules and sensors afresh.
 
     `lock_timeout_seconds` is how long a run waits for the one before it (default: as the home's
-    `nights` say); `approximate` lets dates before the oldest CRM snapshot use the oldest one.
+    `nights` say); `approximate` lets dates before the oldest CRM snapshot use the oldest one;
+    `new_segment_ids` gives the segments of a new model ids of their own, whatever they continue.
     Raises SpecificationError where a file of the home is wrong.
     """
     home = load_home(home_path)
@@ -57,6 +62,7 @@ def build_definitions(
                 home_path=str(home.path),
                 lock_timeout_seconds=lock_timeout_seconds,
                 approximate=approximate,
+                new_segment_ids=new_segment_ids,
             )
         },
         # One process per run: the lock and the connection are held by it from first to last step.

@@ -35,3 +35,7 @@ class LockedError(PipelineError):
 
 class PublicationError(PipelineError):
     """The audit of what was to be published failed; readers keep the version before."""
+
+
+class MatchingRefusedError(PipelineError):
+    """Two models share too few customers to say which segments are the same: a person decides."""

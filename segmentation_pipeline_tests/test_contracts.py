@@ -12,6 +12,8 @@ TABLES = [
     "customer_segments",
     "segment_profiles",
     "segment_category_shares",
+    "feature_importance",
+    "preprocessing_effect",
     "model_candidates",
     "structure_verdict",
     "feature_selection",

@@ -33,6 +33,7 @@ def modules_outside(*places: str) -> list[str]:
             "sklearn",
             ("features/", "clustering/", "segments/", "measurement/", "assets/", "definitions.py"),
         ),
+        ("matplotlib", ("assets/", "definitions.py")),
     ],
 )
 def test_a_library_is_loaded_by_its_rooms_alone(library, rooms):

@@ -1,52 +1,38 @@
-"""Group `clustering` of a segmentation: candidates, the chosen model, and the verdict on it."""
+"""Group `clustering` of a segmentation: the candidates, the model in force, the verdict on it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import dagster as dg
-import numpy as np
-from numpy.typing import NDArray
 
-from segmentation_pipeline.assets.champion import (
+from segmentation_pipeline.assets.metadata import (
+    Metadata,
+    picture,
+    read_rows,
+    small_table,
+    table_metadata,
+)
+from segmentation_pipeline.assets.new_champion import (
+    fit_champion,
+    judge_champion,
+    prepare_otherwise,
+)
+from segmentation_pipeline.assets.resources import Workshop
+from segmentation_pipeline.clustering.champion import (
     Champion,
     champion_in_force,
     require_champion,
 )
-from segmentation_pipeline.assets.metadata import Metadata, small_table, table_metadata
-from segmentation_pipeline.assets.resources import Workshop
-from segmentation_pipeline.clustering.candidates import Candidate, search_candidates
-from segmentation_pipeline.clustering.choice import choose_candidate, explain_choice
-from segmentation_pipeline.clustering.kmeans import kmeans_model
-from segmentation_pipeline.clustering.model_verdict import judge_model
-from segmentation_pipeline.clustering.registry import (
-    ModelRecord,
-    library_mismatch,
-    register_champion,
+from segmentation_pipeline.clustering.preprocessing_effect import (
+    PREPROCESSING_SCHEMA,
+    preprocessing_rows,
 )
-from segmentation_pipeline.clustering.structure.examination import SAMPLE_ROWS
-from segmentation_pipeline.clustering.structure.verdict import StructureVerdict
-from segmentation_pipeline.clustering.tables import (
-    CANDIDATES_SCHEMA,
-    CENTROIDS_SCHEMA,
-    candidate_rows,
-    centroid_rows,
-)
-from segmentation_pipeline.clustering.verdicts import (
-    is_judged,
-    keep_verdict,
-    make_structure_verdict,
-)
-from segmentation_pipeline.features import (
-    Preparation,
-    kept_preparation,
-    read_feature_sample,
-    read_sample,
-)
-from segmentation_pipeline.specification.home import Home, fitting_digest
+from segmentation_pipeline.clustering.registry import ModelRecord, library_mismatch
+from segmentation_pipeline.clustering.verdicts import is_judged, make_structure_verdict
+from segmentation_pipeline.reports import candidates_chart, preprocessing_picture
 from segmentation_pipeline.warehouse import (
     Build,
     Connection,
     Table,
-    column_types,
     count_rows,
     record_build,
     require_builds,
@@ -71,7 +57,7 @@ def build_clustering_assets(name: str) -> Sequence[dg.AssetsDefinition]:
                 [name, "segment_model"],
                 deps=[[name, "model_candidates"]],
                 kinds={"numpy"},
-                description="The model in force: its centroids; the registry keeps its digest.",
+                description="The model in force: its centres; the registry keeps its digest.",
             ),
         ],
     )
@@ -82,8 +68,9 @@ def build_clustering_assets(name: str) -> Sequence[dg.AssetsDefinition]:
             require_builds(connection, [Table(name, "feature_matrix")], build.as_of)
             champion = champion_in_force(connection, workshop.home, name, build.as_of)
             if champion is None:
-                record = _fit_champion(context, connection, workshop.home, name, build)
-                origin = "fitted on this night's customers"
+                record, origin = fit_champion(
+                    connection, workshop.home, name, build, _progress(context, name)
+                )
             else:
                 record = _keep_champion(context, connection, champion, name, build)
                 origin = f"kept from {record.as_of}"
@@ -92,8 +79,10 @@ def build_clustering_assets(name: str) -> Sequence[dg.AssetsDefinition]:
                 "model_digest": record.model_digest,
                 "origin": origin,
             }
-            columns = "segments, silhouette, smallest_share, is_chosen, reason"
-            scores = f"SELECT {columns} FROM {candidates.sql} ORDER BY segments"
+            columns = (
+                "algorithm, parameters, silhouette, lowest_jaccard, crowded_leak, is_chosen, reason"
+            )
+            scores = f"SELECT {columns} FROM {candidates.sql} ORDER BY algorithm, segments"
             return (
                 dg.MaterializeResult(
                     asset_key=[name, "model_candidates"],
@@ -102,6 +91,9 @@ def build_clustering_assets(name: str) -> Sequence[dg.AssetsDefinition]:
                             connection, candidates, count_rows(connection, candidates)
                         ),
                         "scores": small_table(connection, scores),
+                        "silhouettes": picture(
+                            candidates_chart(read_rows(connection, f"FROM {candidates.sql}"))
+                        ),
                     },
                 ),
                 dg.MaterializeResult(
@@ -129,8 +121,7 @@ def build_clustering_assets(name: str) -> Sequence[dg.AssetsDefinition]:
             require_builds(connection, needed, build.as_of)
             champion = require_champion(connection, workshop.home, name, build.as_of)
             if not is_judged(connection, champion.record):
-                verdict = _judge(connection, workshop.home, name, champion)
-                keep_verdict(connection, champion.record, verdict, build)
+                judge_champion(connection, workshop.home, name, champion, build)
             rows = make_structure_verdict(connection, champion.record, build)
             table = Table(name, "structure_verdict")
             columns = ("verdict", "sentence", "examined_date")
@@ -145,70 +136,38 @@ def build_clustering_assets(name: str) -> Sequence[dg.AssetsDefinition]:
                 }
             )
 
-    return [model, structure_verdict]
-
-
-def _fit_champion(
-    context: dg.AssetExecutionContext,
-    connection: Connection,
-    home: Home,
-    name: str,
-    build: Build,
-) -> ModelRecord:
-    """Search, choose, and put the chosen model in force."""
-    spec, limits = home.segmentations[name].clustering, home.customers.limits
-    matrix_table = Table(name, "feature_matrix")
-    preparation = kept_preparation(connection, name)
-    columns = preparation.column_names
-
-    def read(names: Sequence[str]) -> NDArray[np.float64]:
-        _, sample = read_sample(
-            connection, matrix_table, names, seed=spec.seed, limit=limits.sample_customers
-        )
-        return sample.astype(np.float64)
-
-    matrix = read(columns)
-    found = search_candidates(
-        matrix,
-        k_range=_tries(home, name),
-        seed=spec.seed,
-        n_init=spec.starts,
-        minimum_share=spec.smallest_share,
-        silhouette_sample=spec.silhouette_customers,
-        privacy_floor=limits.smallest_group,
-        workers=limits.threads or 2,
+    @dg.asset(
+        key_prefix=[name],
+        deps=[[name, "segment_model"], [name, "engineered_features"]],
+        kinds={"scikitlearn"},
     )
-    chosen = choose_candidate(found, fixed_k=spec.segments)
-    if chosen.centroids is None:
-        raise TypeError("a chosen candidate has centroids")
-    unclipped = preparation.unclipped_names
-    fitted = kmeans_model(
-        chosen.centroids,
-        matrix,
-        columns,
-        {
-            "k": chosen.k,
-            "seed": spec.seed,
-            "starts": spec.starts,
-            "silhouette": chosen.silhouette,
-            "reason": chosen.reason,
-            "preparation": preparation.to_json(),
-        },
-        unclipped=read(unclipped) if unclipped != columns else None,
-    )
-    record = register_champion(
-        connection,
-        home.models,
-        fitted,
-        build,
-        segmentation=name,
-        specification_digest=fitting_digest(home.segmentations[name]),
-        preparation_digest=preparation.digest,
-        reason=chosen.reason,
-    )
-    context.log.info(f"{name}: model version {record.model_version}, k = {chosen.k}")
-    _write(connection, name, explain_choice(found, chosen), chosen, columns, build)
-    return record
+    def preprocessing_effect(
+        context: dg.AssetExecutionContext, workshop: Workshop
+    ) -> dg.MaterializeResult:
+        """What scaling and transforms did: the same customers, grouped with and without them."""
+        with workshop.step(context) as (connection, build):
+            needed = [model_table, Table(name, "engineered_features")]
+            require_builds(connection, needed, build.as_of)
+            champion = require_champion(connection, workshop.home, name, build.as_of)
+            table = Table(name, "preprocessing_effect")
+            variants = prepare_otherwise(connection, workshop.home, name, champion)
+            rows = write_rows(
+                connection, table, PREPROCESSING_SCHEMA, preprocessing_rows(variants), build
+            )
+            shown = {"picture": picture(preprocessing_picture(variants))} if variants else {}
+            return dg.MaterializeResult(
+                metadata={
+                    **table_metadata(connection, table, rows),
+                    "variants": small_table(connection, f"FROM {table.sql}"),
+                    **shown,
+                }
+            )
+
+    return [model, structure_verdict, preprocessing_effect]
+
+
+def _progress(context: dg.AssetExecutionContext, name: str) -> Callable[[str], None]:
+    return lambda phrase: context.log.info(f"{name}: {phrase}")
 
 
 def _keep_champion(
@@ -225,53 +184,3 @@ def _keep_champion(
     record_build(connection, Table(name, "model_candidates"), build)
     record_build(connection, Table(name, "segment_model"), build)
     return champion.record
-
-
-def _judge(connection: Connection, home: Home, name: str, champion: Champion) -> StructureVerdict:
-    """Examine a model on a sample of this night's customers."""
-    spec, table = home.segmentations[name], Table(name, "engineered_features")
-    preparation = Preparation.from_json(champion.preparation)
-    features = list(dict.fromkeys(row.feature for row in preparation.scalings))
-    sample = read_feature_sample(
-        connection, table, features, seed=spec.clustering.seed, limit=SAMPLE_ROWS
-    )
-    return judge_model(
-        champion.model,
-        preparation,
-        sample,
-        spec,
-        column_types(connection, table),
-        tried=_tries(home, name),
-        workers=home.customers.limits.threads or 2,
-    )
-
-
-def _write(
-    connection: Connection,
-    name: str,
-    candidates: Sequence[Candidate],
-    chosen: Candidate,
-    columns: Sequence[str],
-    build: Build,
-) -> None:
-    write_rows(
-        connection,
-        Table(name, "model_candidates"),
-        CANDIDATES_SCHEMA,
-        candidate_rows(candidates, chosen),
-        build,
-    )
-    write_rows(
-        connection,
-        Table(name, "segment_model"),
-        CENTROIDS_SCHEMA,
-        centroid_rows(chosen, columns),
-        build,
-    )
-
-
-def _tries(home: Home, name: str) -> range:
-    spec = home.segmentations[name].clustering
-    if spec.segments is not None:
-        return range(max(spec.segments, 2), max(spec.segments, 2) + 1)
-    return range(spec.minimum_segments, spec.maximum_segments + 1)

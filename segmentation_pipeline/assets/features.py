@@ -4,16 +4,18 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
-from segmentation_pipeline.assets.champion import champion_in_force
 from segmentation_pipeline.assets.customers import CUSTOMERS_KEY
 from segmentation_pipeline.assets.metadata import (
     Metadata,
     column_lineage,
+    picture,
+    read_rows,
     small_table,
     table_metadata,
 )
 from segmentation_pipeline.assets.resources import Workshop
 from segmentation_pipeline.assets.sources import raw_key
+from segmentation_pipeline.clustering.champion import champion_in_force
 from segmentation_pipeline.features import (
     Preparation,
     fit_on_sample,
@@ -23,6 +25,7 @@ from segmentation_pipeline.features import (
 )
 from segmentation_pipeline.ingestion import raw_table
 from segmentation_pipeline.preparation import CUSTOMERS, LEFT_OUT_ROWS, events_sql
+from segmentation_pipeline.reports import encoding_scatter
 from segmentation_pipeline.specification.expressions import referenced_columns
 from segmentation_pipeline.specification.home import Home, feature_column
 from segmentation_pipeline.warehouse import Connection, Table, count_rows, require_builds
@@ -112,7 +115,11 @@ def build_feature_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]
             for table in FITTED:
                 yield dg.MaterializeResult(
                     asset_key=[name, table],
-                    metadata={**_fitted_metadata(connection, name, table), "origin": origin},
+                    metadata={
+                        **_fitted_metadata(connection, name, table),
+                        **(_encoding_pictures(connection, name) if table == "encodings" else {}),
+                        "origin": origin,
+                    },
                 )
             yield dg.MaterializeResult(
                 asset_key=[name, "feature_matrix"],
@@ -132,6 +139,21 @@ def _fitted_metadata(connection: Connection, name: str, table_name: str) -> Meta
         **table_metadata(connection, table, count_rows(connection, table)),
         "rows": small_table(connection, f"SELECT * FROM {table.sql} ORDER BY ALL"),
     }
+
+
+def _encoding_pictures(connection: Connection, name: str) -> Metadata:
+    """Show the categories of each feature whose vectors have two components or more."""
+    table = Table(name, "encodings")
+    rows = read_rows(
+        connection,
+        f"FROM {table.sql} WHERE feature IN (SELECT feature FROM {table.sql} GROUP BY feature"
+        " HAVING count(DISTINCT component) > 1 AND bool_or(value NOT IN (0, 1)))",
+    )
+    pictures: Metadata = {}
+    for feature in dict.fromkeys(row["feature"] for row in rows):
+        vectors = [row for row in rows if row["feature"] == feature]
+        pictures[f"map_of_{feature}"] = picture(encoding_scatter(vectors, feature))
+    return pictures
 
 
 def _feature_lineage(home: Home, name: str) -> Metadata:

@@ -1,11 +1,13 @@
 """What a materialisation shows in Dagster: counts, columns, lineage, small tables."""
 
+import base64
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
 from segmentation_pipeline.contracts import CONTRACTS
+from segmentation_pipeline.reports import Chart
 from segmentation_pipeline.warehouse import Connection, Table, column_types
 
 Metadata = dict[str, Any]
@@ -43,18 +45,28 @@ def column_lineage(sources: Mapping[str, Iterable[tuple[dg.AssetKey, str]]]) -> 
     }
 
 
+def picture(chart: Chart) -> dg.MetadataValue[Any]:
+    """Show a chart, with its words for those who don't see it."""
+    content = base64.b64encode(chart.png).decode()
+    return dg.MetadataValue.md(f"![{chart.alt}](data:image/png;base64,{content})")
+
+
+def read_rows(
+    connection: Connection, query: str, parameters: Sequence[Any] = ()
+) -> list[dict[str, Any]]:
+    """Read a small result as one dictionary a row; never used on rows of single customers."""
+    relation = connection.execute(query, parameters)
+    names = [str(column[0]) for column in relation.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in relation.fetchall()]
+
+
 def small_table(
     connection: Connection, query: str, parameters: Sequence[Any] = ()
 ) -> dg.MetadataValue[Any]:
     """Show the first rows of a query as a table; never used on rows of single customers."""
-    relation = connection.execute(
-        f"SELECT * FROM ({query}) LIMIT {LARGEST_TABLE_SHOWN}", parameters
-    )
-    names = [str(column[0]) for column in relation.description or ()]
-    records = [
-        dg.TableRecord({name: _shown(value) for name, value in zip(names, row, strict=True)})
-        for row in relation.fetchall()
-    ]
+    rows = read_rows(connection, f"SELECT * FROM ({query}) LIMIT {LARGEST_TABLE_SHOWN}", parameters)
+    records = [dg.TableRecord({name: _shown(value) for name, value in row.items()}) for row in rows]
+    names = list(rows[0]) if rows else []
     schema = dg.TableSchema(columns=[dg.TableColumn(name) for name in names])
     return dg.MetadataValue.table(records=records, schema=schema)
 

@@ -53,6 +53,7 @@ def run_night(
     *,
     segmentation: str | None = None,
     approximate: bool = False,
+    new_segment_ids: bool = False,
     progress: Progress,
 ) -> NightResult:
     """Run a date's night and wait for it; a home that is locked is refused at once.
@@ -73,7 +74,12 @@ def run_night(
         )
     steps = _StepCounter(progress)
     definitions = dg.Definitions.merge(
-        build_definitions(home_path, lock_timeout_seconds=0, approximate=approximate),
+        build_definitions(
+            home_path,
+            lock_timeout_seconds=0,
+            approximate=approximate,
+            new_segment_ids=new_segment_ids,
+        ),
         dg.Definitions(loggers={"console": steps.logger()}),
     )
     job = NIGHTLY if segmentation is None else f"refresh_{segmentation}"

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from segmentation_pipeline.assets.champion import champion_in_force
 from segmentation_pipeline.assets.checks import (
     validated_home_tables,
     validated_segmentation_tables,
 )
 from segmentation_pipeline.assets.metadata import Metadata
 from segmentation_pipeline.assets.resources import Workshop
+from segmentation_pipeline.clustering.champion import champion_in_force
 from segmentation_pipeline.errors import PublicationError
 from segmentation_pipeline.publication import (
     ReadySegmentation,

@@ -27,6 +27,7 @@ class Workshop(dg.ConfigurableResource):
     home_path: str
     lock_timeout_seconds: float | None = None
     approximate: bool = False
+    new_segment_ids: bool = False
 
     _home: Home = PrivateAttr()
     _connection: Connection = PrivateAttr()

@@ -1,22 +1,35 @@
 """Group `segments` of a segmentation: who belongs where, and what sets each segment apart."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 
 import dagster as dg
 
-from segmentation_pipeline.assets.champion import require_champion
-from segmentation_pipeline.assets.metadata import small_table, table_metadata
+from segmentation_pipeline.assets.metadata import picture, small_table, table_metadata
 from segmentation_pipeline.assets.resources import Workshop
-from segmentation_pipeline.clustering.assignment import assign_batches
-from segmentation_pipeline.segments.identity import segment_ids
-from segmentation_pipeline.segments.membership import CUSTOMER_SEGMENTS_SCHEMA, identify_batches
+from segmentation_pipeline.clustering.champion import require_champion
+from segmentation_pipeline.contracts import CONTRACTS
+from segmentation_pipeline.features import Preparation, sampled_distance_shares
+from segmentation_pipeline.reports import distance_share_chart
+from segmentation_pipeline.segments.identity import (
+    make_segment_registry,
+    make_segment_transitions,
+    segment_ids,
+)
+from segmentation_pipeline.segments.importance import make_feature_importance
+from segmentation_pipeline.segments.movements import (
+    make_segment_migration,
+    make_segment_movements,
+)
+from segmentation_pipeline.segments.nightly import make_customer_segments, names_given
+from segmentation_pipeline.segments.nights import make_segment_nights
 from segmentation_pipeline.segments.tables import (
     make_segment_category_shares,
     make_segment_profiles,
     make_segments,
 )
 from segmentation_pipeline.specification.home import Home
-from segmentation_pipeline.warehouse import Table, read_batches, require_builds, write_batches
+from segmentation_pipeline.warehouse import Table, count_rows, require_builds
 
 
 def build_segment_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]:
@@ -35,29 +48,27 @@ def build_segment_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]
     ) -> dg.MaterializeResult:
         """Each customer's segment, how clearly, and which would be the next."""
         with workshop.step(context) as (connection, build):
-            matrix = Table(name, "feature_matrix")
-            require_builds(connection, [matrix, Table(name, "segment_model")], build.as_of)
+            needed = [Table(name, "feature_matrix"), Table(name, "segment_model")]
+            require_builds(connection, needed, build.as_of)
             champion = require_champion(connection, workshop.home, name, build.as_of)
-            ids = segment_ids(connection, name, champion.record.model_version, champion.record.k)
-            limits = workshop.home.customers.limits
-            with connection.cursor() as reading:
-                batches = read_batches(reading, f"SELECT * FROM {matrix.sql}")
-                assigned = assign_batches(champion.model, batches, threads=limits.threads or 2)
-                rows = write_batches(
-                    connection,
-                    members,
-                    CUSTOMER_SEGMENTS_SCHEMA,
-                    identify_batches(assigned, ids),
-                    build,
-                )
+            changes = make_customer_segments(
+                connection,
+                workshop.home,
+                name,
+                champion,
+                build,
+                is_new_start=workshop.new_segment_ids,
+            )
             sizes = (
                 "SELECT segment_id, count(*) AS customers, avg(is_borderline::INT) AS borderline,"
                 f" avg(is_outlier::INT) AS outliers FROM {members.sql} GROUP BY ALL ORDER BY ALL"
             )
             return dg.MaterializeResult(
                 metadata={
-                    **table_metadata(connection, members, rows),
+                    **table_metadata(connection, members, changes.customers),
                     "sizes": small_table(connection, sizes),
+                    **asdict(changes),
+                    "churn_share": changes.churn_share,
                 }
             )
 
@@ -116,7 +127,10 @@ def build_segment_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]
                 Table(name, "structure_verdict"),
             ]
             require_builds(connection, needed, build.as_of)
-            rows = make_segments(connection, name, build)
+            champion = require_champion(connection, workshop.home, name, build.as_of)
+            ids = segment_ids(connection, name, champion.record.model_version, champion.record.k)
+            names = names_given(connection, name, champion)
+            rows = make_segments(connection, name, ids, names, build)
             table = Table(name, "segments")
             shown = f"SELECT * FROM {table.sql} ORDER BY customers DESC, segment_id"
             return dg.MaterializeResult(
@@ -126,4 +140,90 @@ def build_segment_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]
                 }
             )
 
-    return [customer_segments, segment_profiles, segment_category_shares, segments]
+    @dg.asset(
+        key_prefix=[name],
+        deps=[
+            [name, "segment_profiles"],
+            [name, "segment_category_shares"],
+            [name, "feature_matrix"],
+        ],
+        kinds={"duckdb"},
+    )
+    def feature_importance(
+        context: dg.AssetExecutionContext, workshop: Workshop
+    ) -> dg.MaterializeResult:
+        """How much each feature separates the segments, and how much of the distance it carries."""
+        with workshop.step(context) as (connection, build):
+            needed = [Table(name, "segment_profiles"), Table(name, "segment_category_shares")]
+            require_builds(connection, [*needed, Table(name, "feature_matrix")], build.as_of)
+            champion = require_champion(connection, workshop.home, name, build.as_of)
+            shares = sampled_distance_shares(
+                connection, name, Preparation.from_json(champion.preparation), spec.clustering
+            )
+            rows = make_feature_importance(connection, name, shares, build)
+            table = Table(name, "feature_importance")
+            listed = f"FROM {table.sql} ORDER BY use, rank"
+            return dg.MaterializeResult(
+                metadata={
+                    **table_metadata(connection, table, rows),
+                    "importance": small_table(connection, listed),
+                    **({"distance": picture(distance_share_chart(shares))} if shares else {}),
+                }
+            )
+
+    return [
+        customer_segments,
+        _segment_changes(name),
+        segment_profiles,
+        segment_category_shares,
+        segments,
+        feature_importance,
+    ]
+
+
+def _segment_changes(name: str) -> dg.AssetsDefinition:
+    """Make the asset of what a night changed, and of what is known of segments over time."""
+    makers = {
+        "segment_transitions": make_segment_transitions,
+        "segment_movements": make_segment_movements,
+        "segment_migration": make_segment_migration,
+        "segment_nights": make_segment_nights,
+        "segment_registry": make_segment_registry,
+    }
+
+    @dg.multi_asset(
+        name=f"{name}__segment_changes",
+        specs=[
+            dg.AssetSpec(
+                [name, table],
+                deps=[[name, "segments"]],
+                kinds={"duckdb"},
+                description=CONTRACTS[table].description,
+            )
+            for table in ("segment_history", *makers)
+        ],
+    )
+    def segment_changes(
+        context: dg.AssetExecutionContext, workshop: Workshop
+    ) -> Iterator[dg.MaterializeResult]:
+        with workshop.step(context) as (connection, build):
+            history = Table(name, "segment_history")
+            require_builds(connection, [Table(name, "segments"), history], build.as_of)
+            yield dg.MaterializeResult(
+                asset_key=[name, "segment_history"],
+                metadata=table_metadata(connection, history, count_rows(connection, history)),
+            )
+            for table_name, make in makers.items():
+                rows = make(connection, name, build)
+                table = Table(name, table_name)
+                shown = {"rows": small_table(connection, f"FROM {table.sql}")}
+                yield dg.MaterializeResult(
+                    asset_key=[name, table_name],
+                    metadata={
+                        **table_metadata(connection, table, rows),
+                        # Movements are of single customers.
+                        **({} if table_name == "segment_movements" else shown),
+                    },
+                )
+
+    return segment_changes

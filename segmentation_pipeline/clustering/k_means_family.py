@@ -54,17 +54,84 @@ class KMeansFamily:
     ) -> list[Fit]:
         """Fit every k for which there are as many distinct rows; `Family.fit` says more."""
         similarity = Similarity(self.metric)
-        distinct = count_distinct(matrix, max(self.ks), similarity)
         rows = similarity.rows(matrix)
-        searched = [k for k in self.ks if 1 < k <= distinct]
+        distinct = count_distinct(matrix, max(self.ks), similarity)
+        ks = [k for k in self.ks if 1 < k <= distinct]
         found = fit_partitions(
-            rows, searched, seed=seed, n_init=self.starts, workers=workers, on_done=on_done
+            rows, ks, seed=seed, n_init=self.starts, workers=workers, on_done=on_done
         )
-        partitions = dict(zip(searched, found, strict=True))
         if 1 in self.ks:
-            partitions[1] = one_segment(rows)
-        ordered = [partitions[k] for k in self.ks if k in partitions]
-        if self.metric == "euclidean":
-            return [self._fit(part.centroids, part.inertia, part.seconds) for part in ordered]
-        fits = Workers(workers).map(lambda part: self._on_sphere(matrix, rows, part), ordered)
-        return [fit for fit in fits if fit is not None]
+            found.insert(0, one_segment(rows))
+        partitions: Sequence[Partition | None] = found
+        if self.metric == "cosine":
+            partitions = Workers(workers).map(lambda part: _on_the_sphere(matrix, part), found)
+        return [
+            Fit(
+                algorithm=self.algorithm,
+                metric=self.metric,
+                segments=len(partition.centroids),
+                parameters={"segments": len(partition.centroids)},
+                arrays={"prototypes": partition.centroids},
+                figures={"inertia": partition.inertia},
+                seconds=partition.seconds,
+            )
+            for partition in partitions
+            if partition is not None
+        ]
+
+    def refits(self, fit: Fit) -> FitPredict:
+        """Give the quick K-Means of the structure statistics, in the fit's metric."""
+        similarity = Similarity(fit.metric)
+
+        def fit_predict(matrix: Matrix, seed: int, n_clusters: int) -> Labels:
+            return kmeans_labels(similarity.rows(matrix), seed, n_clusters)
+
+        return fit_predict
+
+    def assigner(
+        self,
+        arrays: Mapping[str, NDArray[Any]],
+        parameters: Mapping[str, JSON],  # noqa: ARG002 -- of other families
+    ) -> Assigner:
+        """Make the assigner of a fit, or of a model that was read back."""
+        return nearest_prototypes(arrays["prototypes"], Similarity(self.metric))
+
+
+def _on_the_sphere(matrix: Matrix, partition: Partition) -> Partition | None:
+    """Go on from a partition of rows of length 1 until directions of length 1 are its prototypes.
+
+    A mean of unit rows is the shorter, the more they spread, and a shorter one has a larger part of
+    the sphere to itself. At length 1 each has other customers than those that it is the mean of,
+    hence the iterations. The mean of rows of zeros stays zeros. None where two prototypes come to
+    be one.
+    """
+    began = time.perf_counter()
+    cosine = Similarity("cosine")
+    columns = list(matrix.T)
+    units = cosine.coordinates(columns)[:-1]
+    count = len(partition.centroids)
+    prototypes, labels = _directions(partition.centroids[:, :-1]), partition.labels
+    for _ in range(_MOST_ITERATIONS):
+        # Of the rows themselves: scikit-learn's mean of zeros is off by rounding, in a direction.
+        sums = np.array([np.bincount(labels, unit, count) for unit in units], dtype=np.float64).T
+        sizes = np.bincount(labels, minlength=count)
+        prototypes = np.where(sizes[:, np.newaxis] > 0, _directions(sums), prototypes)
+        if count_distinct(prototypes, count, cosine) < count:
+            return None
+        found = nearest_prototypes(prototypes, cosine).query(columns).own
+        if np.array_equal(found, labels):
+            break
+        labels = found
+    prototypes = in_canonical_order(prototypes, matrix, cosine)
+    last = nearest_prototypes(prototypes, cosine).query(columns)
+    return Partition(
+        centroids=prototypes,
+        labels=last.own,
+        sizes=np.bincount(last.own, minlength=count).astype(np.int64),
+        inertia=float(last.distance.sum()),
+        seconds=partition.seconds + time.perf_counter() - began,
+    )
+
+
+def _directions(vectors: Matrix) -> Matrix:
+    return Similarity("cosine").rows(vectors)[:, :-1]

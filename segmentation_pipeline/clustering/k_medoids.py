@@ -64,6 +64,8 @@ class KMedoids:
         `workers` share the distances; the library's searches run one after the other, since it
         keeps the interpreter to itself (two threads took as long as one).
         """
+        from kmedoids import fasterpam  # Here, before the clock of a fit starts.
+
         similarity = Similarity(self.metric, self.p)
         rows = matrix[: self.rows]
         distinct = count_distinct(rows, max(self.ks), similarity)
@@ -73,7 +75,7 @@ class KMedoids:
         def fit_one(k: int) -> Fit:
             began = time.perf_counter()
             rng = np.random.default_rng([seed, k])
-            medoids = rows[_medoids(distances, k, rng, self.starts)]
+            medoids = rows[_medoids(fasterpam, distances, k, rng, self.starts)]
             prototypes = in_canonical_order(medoids, rows, similarity)
             found = nearest_prototypes(prototypes, similarity).query(list(rows.T))
             return Fit(
@@ -99,6 +101,8 @@ class KMedoids:
         three starts: stability takes a hundred refits, in seconds. Fewer rows make its segments
         vary more than those of the fit, so that what is stable nevertheless is so.
         """
+        from kmedoids import fasterpam
+
         similarity = self._kept(fit.parameters)
 
         def fit_predict(matrix: Matrix, seed: int, n_clusters: int) -> Labels:
@@ -106,7 +110,8 @@ class KMedoids:
             drawn = rng.permutation(len(matrix))[: _start_rows(n_clusters)]
             rows = matrix[np.sort(drawn)]
             k = count_distinct(rows, n_clusters, similarity)
-            medoids = rows[_medoids(_distances(rows, similarity), k, rng, _REFIT_STARTS)]
+            distances = _distances(rows, similarity)
+            medoids = rows[_medoids(fasterpam, distances, k, rng, _REFIT_STARTS)]
             found = nearest_prototypes(medoids, similarity).query(list(matrix.T))
             return found.own.astype(np.intp)
 
@@ -143,15 +148,15 @@ def _distances(rows: Matrix, similarity: Similarity, workers: int = 1) -> NDArra
 
 
 def _medoids(
-    distances: NDArray[np.float32], k: int, rng: np.random.Generator, starts: int
+    fasterpam: Callable[..., Any],
+    distances: NDArray[np.float32],
+    k: int,
+    rng: np.random.Generator,
+    starts: int,
 ) -> NDArray[np.intp]:
     """Rows (k,) that are the medoids: the best of some starts on the first rows, then on all."""
-    from kmedoids import fasterpam
-
     few = np.ascontiguousarray(distances[: _start_rows(k), : _start_rows(k)])
-    tried = [
-        fasterpam(few, rng.choice(len(few), k, replace=False), n_cpu=1) for _ in range(starts)
-    ]
+    tried = [fasterpam(few, rng.choice(len(few), k, replace=False), n_cpu=1) for _ in range(starts)]
     best = min(tried, key=lambda found: found.loss)
     # Without a `random_state` it takes the rows in their order, which is random already.
     medoids = fasterpam(distances, best.medoids, n_cpu=1).medoids

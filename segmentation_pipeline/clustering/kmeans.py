@@ -1,26 +1,20 @@
-"""K-Means: starts, the best of them, its canonical order, and the model it becomes.
+"""K-Means: starts, the best of them, and its canonical order.
 
 The partitions are scikit-learn's (Lloyd, k-means++). What is ours: starts run on a nested sample,
 bits that don't depend on threads, and an order of the centroids that doesn't depend on the start.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segmentation_pipeline.clustering.model import JSON, SegmentModel
+from segmentation_pipeline.clustering.metrics import count_distinct
 from segmentation_pipeline.clustering.nearest import NearestCentroids
 from segmentation_pipeline.clustering.workers import Workers
-
-OUTLIER_PERCENTILE = 99.5
-"""A customer farther from the own centroid than this share of the training rows is an outlier."""
-
-# The median is what a later night's median distance is held against (drift).
-_REFERENCE_PERCENTILES = (50.0, OUTLIER_PERCENTILE)
 
 # A start on 25,000 rows costs a tenth of one on 200,000 and finds the same optimum up to a few
 # iterations, which the winner then gets on all rows. Per segment there must be enough of them.
@@ -102,56 +96,11 @@ def fit_partitions(
     return pool.map(finish, grouped, lambda job: tell(job[0], "best start on all rows"))
 
 
-def count_distinct(matrix: NDArray[np.float64], enough: int) -> int:
-    """Distinct rows of a matrix, counted no further than `enough`."""
-    rows = 4 * enough
-    while True:
-        distinct = len(np.unique(matrix[:rows] + 0.0, axis=0))  # -0.0 is 0.0
-        if distinct >= enough or rows >= len(matrix):
-            return min(distinct, enough)
-        rows *= 8
-
-
 def one_segment(matrix: NDArray[np.float64]) -> Partition:
     """Everyone in one segment around the mean (exactly the row, where all rows are equal)."""
     began = time.perf_counter()
     mean = matrix[0] + (matrix - matrix[0]).mean(axis=0)
     return replace(_canonical(matrix, mean[np.newaxis]), seconds=time.perf_counter() - began)
-
-
-def kmeans_model(
-    centroids: NDArray[np.float64],
-    matrix: NDArray[np.float64],
-    feature_names: Sequence[str],
-    parameters: Mapping[str, JSON],
-    *,
-    unclipped: NDArray[np.float64] | None = None,
-) -> SegmentModel:
-    """Make the model that nightly scoring uses from canonical centroids (k, d).
-
-    `matrix` (n, d) are the training rows. Beside the centroids the model keeps
-    `distance_percentiles` (2, 2): rows of (percentile, distance to the own centroid) over the
-    training rows. `unclipped` (n, d), the same rows before their clip bounds, replaces them there:
-    the outlier flag compares unclipped distances with unclipped ones.
-    """
-    nearest = NearestCentroids(centroids)
-    found = nearest.query(_columns(matrix))
-    squared = found.own_squared
-    if unclipped is not None:
-        squared = nearest.squared_distances(_columns(unclipped), found.own.astype(np.intp))
-    # "higher" gives a distance that occurs, so that few customers don't make the farthest of them
-    # an outlier by interpolation.
-    distances = np.percentile(np.sqrt(squared), _REFERENCE_PERCENTILES, method="higher")
-    return SegmentModel(
-        algorithm="k_means",
-        metric="euclidean",
-        feature_names=tuple(feature_names),
-        arrays={
-            "centroids": np.asarray(centroids, dtype=np.float64),
-            "distance_percentiles": np.column_stack((_REFERENCE_PERCENTILES, distances)),
-        },
-        parameters=parameters,
-    )
 
 
 def _start_rows(

@@ -9,7 +9,7 @@ import io
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from segmentation_pipeline.durable import synchronise
 from segmentation_pipeline.errors import ClusteringError
+from segmentation_pipeline.specification.clustering import Algorithm, Metric
 from segmentation_pipeline.warehouse import is_plain_identifier
 
 JSON: TypeAlias = str | int | float | bool | Sequence["JSON"] | Mapping[str, "JSON"] | None
@@ -37,8 +38,8 @@ class SegmentModel:
     `arrays` are plain numbers, kept read-only. `parameters` say how the model was made.
     """
 
-    algorithm: str
-    metric: str
+    algorithm: Algorithm
+    metric: Metric
     feature_names: tuple[str, ...]
     arrays: Mapping[str, NDArray[Any]]
     parameters: Mapping[str, JSON]
@@ -55,6 +56,11 @@ class SegmentModel:
             arrays[name].flags.writeable = False
         object.__setattr__(self, "arrays", MappingProxyType(arrays))
         object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
+
+
+def replace_parameters(model: SegmentModel, parameters: Mapping[str, JSON]) -> SegmentModel:
+    """Add parameters to a model's own; returns a new model."""
+    return replace(model, parameters={**model.parameters, **parameters})
 
 
 def save_model(model: SegmentModel, folder: Path) -> str:
@@ -87,7 +93,9 @@ def save_model(model: SegmentModel, folder: Path) -> str:
         "feature_names": list(model.feature_names),
         "arrays": described,
         "parameters": dict(model.parameters),
-        "versions": {name: metadata.version(name) for name in ("numpy", "scikit-learn")},
+        "versions": {
+            name: metadata.version(name) for name in ("numpy", "scikit-learn", "kmedoids")
+        },
     }
     content_json = json.dumps(manifest, indent=2, sort_keys=True, allow_nan=False).encode()
     _write_synced(partial / _MANIFEST, content_json)

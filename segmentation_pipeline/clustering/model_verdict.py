@@ -4,15 +4,14 @@ What belongs here: how engineered features become what the statistics of `struct
 they examine belongs there; where a verdict is kept belongs to `verdicts`.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segmentation_pipeline.clustering.model import SegmentModel
-from segmentation_pipeline.clustering.nearest import NearestCentroids
-from segmentation_pipeline.clustering.stability import Stability
+from segmentation_pipeline.clustering.family import Assigner
+from segmentation_pipeline.clustering.stability import FitPredict, Stability
 from segmentation_pipeline.clustering.structure.border import UNSEPARATED
 from segmentation_pipeline.clustering.structure.examination import (
     SEGMENT_COUNTS,
@@ -20,16 +19,18 @@ from segmentation_pipeline.clustering.structure.examination import (
     examine,
     structure_sample,
 )
+from segmentation_pipeline.clustering.structure.null_test import NullComparison
 from segmentation_pipeline.clustering.structure.one_split import one_split
 from segmentation_pipeline.clustering.structure.raw_features import (
+    NOISE,
     Labels,
     Matrix,
     Prepare,
     RawFeature,
 )
-from segmentation_pipeline.clustering.structure.small_kmeans import kmeans_labels
 from segmentation_pipeline.clustering.structure.verdict import (
     Evidence,
+    OtherSegments,
     StructureVerdict,
     judge,
     no_structure,
@@ -43,58 +44,112 @@ from segmentation_pipeline.specification.features import Encoding, OrdinalEncodi
 from segmentation_pipeline.specification.segmentation import SegmentationSpec
 
 
-def judge_model(
-    model: SegmentModel,
-    preparation: Preparation,
-    sample: FeatureSample,
-    spec: SegmentationSpec,
-    types: Mapping[str, str],
+@dataclass(frozen=True, eq=False)
+class Segments:
+    """The segments that are judged: how customers of a sample get them, and how others would.
+
+    `label` gives the labels of a sample's customers, -1 for noise; `refits` the function that finds
+    the same segments anew on other rows, given the sample and its labels.
+    """
+
+    count: int
+    label: Callable[[StructureSample], Labels]
+    refits: Callable[[StructureSample, Labels], FitPredict]
+
+
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """A verdict, and the comparisons with the null by number of segments."""
+
+    verdict: StructureVerdict
+    nulls: Mapping[int, NullComparison]
+
+
+def judge_segments(
+    segments: Segments,
+    features: Sequence[RawFeature],
+    prepare: Prepare,
     *,
+    seed: int,
     tried: Sequence[int],
+    n_tried: int,
+    others: Sequence[OtherSegments] = (),
     workers: int = 1,
-) -> StructureVerdict:
-    """Judge the segments of a model, as it assigns customers.
+) -> Judgement:
+    """Judge segments, as the model in question assigns customers.
 
     Args:
-        model: centroids in the columns of `preparation`.
-        preparation: what the model was fitted on.
-        sample: engineered features of customers, at least one; 5,000 are looked at.
-        spec: the segmentation, whose seed decides every random choice.
-        types: feature -> DuckDB type of its column.
-        tried: the numbers of segments among which the search chose, or the one that was fixed.
+        segments: at least one.
+        features: raw features of customers, at least one; 5,000 are looked at.
+        prepare: raw features -> the columns of the model.
+        seed: of every random choice.
+        tried: the numbers of segments that are compared with the null.
+        n_tried: the candidates among which the search chose, which the border test allows for.
+        others: what other families of algorithms found.
         workers: threads; they change nothing.
 
     """
-    centroids = model.arrays["centroids"]
-    if len(centroids) < 2:
-        reason = str(model.parameters["reason"]).removeprefix("one segment: ")
-        return no_structure(
-            f"There is only one segment: {reason}.", n_customers=len(sample.customer_ids)
-        )
-    features = raw_features(preparation, sample, spec, types)
-    prepare = prepare_with(preparation)
-    seed = spec.clustering.seed
-    compared = sorted({*SEGMENT_COUNTS} & {*tried} | {len(centroids)})
+    customers = len(features[0].values)
+    compared = sorted({*SEGMENT_COUNTS} & {*tried} | {segments.count})
 
-    def verdict(_: None) -> StructureVerdict:
+    def judged(_: None) -> Judgement:
         drawn = structure_sample(features, prepare, seed=seed, ks=compared, workers=workers)
         if drawn is None:
-            return no_structure(
-                "All customers that were looked at are alike on these features.",
-                n_customers=len(sample.customer_ids),
-            )
-        labels = NearestCentroids(centroids).query(list(drawn.matrix.T)).own.astype(np.intp)
-        return judge(
-            _evidence(drawn, labels, len(centroids), workers),
+            alike = "All customers that were looked at are alike on these features."
+            return Judgement(no_structure(alike, n_customers=customers), {})
+        labels = segments.label(drawn).astype(np.intp)
+        refits = segments.refits(drawn, labels)
+        verdict = judge(
+            _evidence(drawn, labels, segments.count, refits, workers),
             n_customers=len(drawn.rows),
-            n_tried=len(tried),
+            n_tried=n_tried,
             one_split=one_split(drawn.features, labels, seed=seed),
+            others=others,
         )
+        return Judgement(verdict, drawn.null.by_n_segments)
 
     # Inside a job, linear algebra runs on one thread, so that its bits don't depend on how many
     # there are, outside the statistics' own jobs too.
-    (found,) = Workers(1).map(verdict, [None])
+    (found,) = Workers(1).map(judged, [None])
     return found
+
+
+def segments_of_model(assigner: Assigner, refits: FitPredict) -> Segments:
+    """Segments as a model assigns customers to them."""
+    return Segments(
+        count=assigner.segments,
+        label=lambda drawn: assigner.query(list(drawn.matrix.T)).own.astype(np.intp),
+        refits=lambda _, __: refits,
+    )
+
+
+def segments_given(labels: Labels) -> Segments:
+    """Segments that nobody fitted, by the labels (n,) of the customers that features are given of.
+
+    What isn't fitted doesn't vary with the customers either: on other rows it is read off the
+    nearest customer of the sample.
+    """
+    return Segments(
+        count=len(np.unique(labels[labels != NOISE])),
+        label=lambda drawn: (
+            np.unique(labels, return_inverse=True)[1][drawn.rows]
+            - (1 if (labels == NOISE).any() else 0)
+        ),
+        refits=lambda drawn, found: nearest_labels(drawn.matrix, found),
+    )
+
+
+def nearest_labels(matrix: Matrix, labels: Labels) -> FitPredict:
+    """Give the function that labels rows as the nearest of those (n, d) with labels (n,)."""
+    from scipy.spatial import cKDTree
+
+    tree = cKDTree(matrix)
+
+    def fit_predict(rows: Matrix, seed: int, n_clusters: int) -> Labels:  # noqa: ARG001
+        found: Labels = labels[tree.query(rows)[1]]
+        return found
+
+    return fit_predict
 
 
 def raw_features(
@@ -168,9 +223,11 @@ def _category(
     return RawFeature(name, levels[lookup.components[0]], "ordinal")
 
 
-def _evidence(drawn: StructureSample, labels: Labels, n_segments: int, workers: int) -> Evidence:
+def _evidence(
+    drawn: StructureSample, labels: Labels, n_segments: int, refits: FitPredict, workers: int
+) -> Evidence:
     """Examine the model's partition; a segment of which nobody was drawn is not supported."""
-    evidence = examine(drawn, labels, kmeans_labels, workers=workers)
+    evidence = examine(drawn, labels, refits, workers=workers)
     unseen = n_segments - evidence.n_segments
     if not unseen:
         return evidence

@@ -128,12 +128,10 @@ class _FullSearch:
         self, labels: NDArray[np.int32], distances: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         if self.segments == 1:
-            return distances[1]
+            return np.full(labels.shape[1], np.nan)
         with np.errstate(over="ignore", invalid="ignore"):
             own, second = distances * distances
-            margin: NDArray[np.float64] = (second - own) / self._between_squared[
-                labels[0], labels[1]
-            ]
+            margin: NDArray[np.float64] = (second - own) / self._between_squared[tuple(labels)]
         return margin
 
 

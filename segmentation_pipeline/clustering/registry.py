@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from segmentation_pipeline.clustering.model import SegmentModel, load_model, save_model
+from segmentation_pipeline.errors import ClusteringError
 from segmentation_pipeline.warehouse import Build, Connection, transaction
 
 _COLUMNS = (
@@ -86,6 +87,23 @@ def champion(connection: Connection, segmentation: str, as_of: dt.date) -> Model
     return ModelRecord(*found[0]) if found else None
 
 
+def version_record(connection: Connection, segmentation: str, model_version: int) -> ModelRecord:
+    """Give the record of a version that was registered.
+
+    Raises ClusteringError where there is none.
+    """
+    found = connection.execute(
+        f"SELECT {_COLUMNS} FROM core.models WHERE segmentation = ? AND model_version = ?",
+        [segmentation, model_version],
+    ).fetchall()
+    if not found:
+        raise ClusteringError(
+            f"{segmentation} has no model version {model_version} in the registry: restore the "
+            "warehouse from a backup"
+        )
+    return ModelRecord(*found[0])
+
+
 def register_champion(
     connection: Connection,
     models: Path,
@@ -126,7 +144,7 @@ def register_champion(
         preparation_digest=preparation_digest,
         model_digest=save_model(model, folder),
         algorithm=model.algorithm,
-        k=len(model.arrays["centroids"]),
+        k=int(str(model.parameters["segments"])),
         status="champion" if is_newest else "retired",
         sklearn_version=metadata.version("scikit-learn"),
         reason=reason,

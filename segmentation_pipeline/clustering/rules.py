@@ -41,6 +41,12 @@ def rules_model(rules: Sequence[Rule] | RfmGrid, sample: FeatureSample) -> Segme
     return _model(names, predicates, tuple(features), {})
 
 
+def rule_names(model: SegmentModel) -> list[str]:
+    """Tell what a model's segments are called by its rules; nothing of other models."""
+    names = model.parameters.get("names", [])
+    return [str(name) for name in names] if isinstance(names, list) else []
+
+
 def rules_assignment_sql(model: SegmentModel, relation_sql: str) -> str:
     """Write the SELECT of `assignment.assignment_schema` that applies a model of rules.
 

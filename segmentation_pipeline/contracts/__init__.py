@@ -14,6 +14,8 @@ from segmentation_pipeline.contracts.contract import (
     Contract,
     ContractColumn,
 )
+from segmentation_pipeline.contracts.features import FEATURE_CONTRACTS
+from segmentation_pipeline.contracts.history import HISTORY_CONTRACTS
 from segmentation_pipeline.contracts.models import MODEL_CONTRACTS
 from segmentation_pipeline.contracts.operation import OPERATION_CONTRACTS
 from segmentation_pipeline.contracts.segments import SEGMENT_CONTRACTS
@@ -29,7 +31,13 @@ __all__ = [
 CONTRACTS: Mapping[str, Contract] = MappingProxyType(
     {
         contract.name: contract
-        for contract in (*SEGMENT_CONTRACTS, *MODEL_CONTRACTS, *OPERATION_CONTRACTS)
+        for contract in (
+            *SEGMENT_CONTRACTS,
+            *HISTORY_CONTRACTS,
+            *FEATURE_CONTRACTS,
+            *MODEL_CONTRACTS,
+            *OPERATION_CONTRACTS,
+        )
     }
 )
 

@@ -73,9 +73,16 @@ MODEL_CONTRACTS = (
                 "customers of the other; 1: the same segments.",
             ),
             ContractColumn(
-                "link_leak",
+                "held_out_gain",
                 "DOUBLE",
-                "Largest share, by segment, of links to the ten nearest customers that leave it.",
+                "How much more likely the segments, each as a Gaussian, make customers held out "
+                "than one Gaussian of all; in nats a customer.",
+            ),
+            ContractColumn(
+                "crowded_leak",
+                "DOUBLE",
+                "Share of links to the ten nearest customers that leave a segment from its crowded "
+                "half; near 0 where borders run through valleys.",
             ),
             ContractColumn(
                 "rule_fidelity",

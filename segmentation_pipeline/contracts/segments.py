@@ -56,14 +56,14 @@ SEGMENT_CONTRACTS = (
             ContractColumn(
                 "distance",
                 "DOUBLE",
-                "Distance to the segment, in scaled units; of noise, to the nearest one; none "
-                "where rules decide.",
+                "Distance to `raw_segment_id`, in scaled units; of noise, to the nearest segment; "
+                "none where rules decide.",
             ),
             ContractColumn(
                 "margin",
                 "DOUBLE",
-                "How clearly: 0 on the border to the runner-up, 1 where the segment is most "
-                "typical; none of noise, and where rules decide.",
+                "How clearly it is `raw_segment_id`: 0 on the border to the runner-up, 1 where the "
+                "segment is most typical; none of noise, and where rules decide.",
             ),
             ContractColumn(
                 "probability", "DOUBLE", "Probability of the segment; of mixtures only."

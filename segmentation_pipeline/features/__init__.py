@@ -7,6 +7,7 @@ tables; `transform` writes the one SELECT that applies it; `matrix` runs it for 
 What is learned about segments belongs to `clustering`.
 """
 
+from segmentation_pipeline.features.distance_share import sampled_distance_shares
 from segmentation_pipeline.features.engineered import EngineeredFeatures, make_engineered_features
 from segmentation_pipeline.features.keeping import (
     fit_on_sample,
@@ -28,4 +29,5 @@ __all__ = [
     "make_feature_matrix",
     "read_feature_sample",
     "read_sample",
+    "sampled_distance_shares",
 ]

@@ -7,6 +7,7 @@ from segmentation_pipeline.errors import PreparationError
 from segmentation_pipeline.features.fitting import fit_preparation
 from segmentation_pipeline.features.preparation import Preparation
 from segmentation_pipeline.features.sample import read_feature_sample
+from segmentation_pipeline.features.selection import select_features
 from segmentation_pipeline.specification.customers import Limits
 from segmentation_pipeline.specification.segmentation import SegmentationSpec
 from segmentation_pipeline.warehouse import Build, Connection, Table, literal, write_table
@@ -24,7 +25,7 @@ def fit_on_sample(
         spec.clustering.seed,
         limits.sample_customers,
     )
-    return fit_preparation(sample, spec)
+    return select_features(fit_preparation(sample, spec), sample, spec)
 
 
 def keep_preparation(

@@ -88,7 +88,7 @@ def make_feature_matrix(
     """
     engineered = Table(name, "engineered_features")
     require_builds(connection, [engineered], build.as_of)
-    _check_features(preparation, name, column_types(connection, engineered))
+    check_features(preparation, name, column_types(connection, engineered))
     rows = count_rows(connection, engineered)
     is_stored = rows <= limits.table_customers
     matrix, query = Table(name, "feature_matrix"), feature_matrix_sql(preparation, engineered.sql)
@@ -128,7 +128,8 @@ def make_feature_matrix(
     )
 
 
-def _check_features(preparation: Preparation, name: str, types: Mapping[str, str]) -> None:
+def check_features(preparation: Preparation, name: str, types: Mapping[str, str]) -> None:
+    """Raise PreparationError where a feature that was fitted is gone, or of another kind now."""
     categories = preparation.lookups
     kept = {scaling.feature for scaling in preparation.scalings}
     for feature in {row.feature: None for row in preparation.selection}:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segmentation_pipeline.errors import SourceError
-from segmentation_pipeline.specification.sources import SourceSpec
+from segmentation_pipeline.specification.sources import RowNumberKey, SourceSpec
 
 
 @dataclass(frozen=True)
@@ -36,17 +36,31 @@ class SourceFile:
 
 
 def source_files(home_path: Path, name: str, source: SourceSpec) -> list[Path]:
-    """Find the files of a source, in the order of their names.
+    """Find the files of a source, in the order of their names; a database has none.
 
-    Raises SourceError where there is none, and where one lies outside the home (a symbolic link).
+    Of a folder these are the files in it, but not in folders below it, and not those whose names
+    begin with a dot or an underscore: half-copied ones, and marks such as `_SUCCESS`. Raises
+    SourceError where there is none, and where one lies outside the home (a symbolic link).
     """
+    if source.format == "database":
+        return []
     home = home_path.resolve()
     named = home / source.path
-    found = [named] if named.is_file() else [p for p in home.glob(source.path) if p.is_file()]
+    if named.is_file():
+        found = [named]
+    elif named.is_dir():
+        found = [p for p in named.iterdir() if p.is_file() and not p.name.startswith((".", "_"))]
+    else:
+        found = [p for p in home.glob(source.path) if p.is_file()]
     if not found:
         raise SourceError(
             f"source {name}: no file matches `{source.path}` in {home}; "
             "put it there, or correct `path` in customers.yaml"
+        )
+    if isinstance(source.key, RowNumberKey) and len(found) > 1:
+        raise SourceError(
+            f"source {name}: `{source.path}` holds {len(found)} files, and a row number identifies "
+            "a customer only within one"
         )
     for path in found:
         if not path.resolve().is_relative_to(home):

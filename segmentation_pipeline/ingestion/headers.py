@@ -44,6 +44,26 @@ def match_header(file_name: str, found: Sequence[str], source: SourceSpec) -> Ma
     return MatchedHeader({name: found.index(declared[name]) for name in declared}, ignored)
 
 
+def match_columns(
+    file_name: str, header: Sequence[str], columns: int, source: SourceSpec
+) -> MatchedHeader:
+    """Find the declared columns by the header, or by position where there is none.
+
+    Raises SourceError as `match_header` does, and where a file without header has another number of
+    columns than declared: nothing else tells that one was added or removed.
+    """
+    if source.has_header:
+        return match_header(file_name, header, source)
+    places = {name: column.position or 0 for name, column in source.columns.items()}
+    expected = source.column_count or max(places.values())
+    if columns != expected:
+        raise SourceError(
+            f"{file_name}: its first row has {columns} columns, and {expected} are declared; "
+            "correct each `position`, and say `column_count` where some are not read"
+        )
+    return MatchedHeader({name: place - 1 for name, place in places.items()}, ())
+
+
 def _describe_missing(name: str, header: str, undeclared: Sequence[str]) -> str:
     hint = f"`{header}`" + (f" (column `{name}`)" if name != header else "")
     if not undeclared:

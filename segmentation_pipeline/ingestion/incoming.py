@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from segmentation_pipeline.ingestion.typing_sql import (
+    Marks,
     TypedValue,
     is_numeric,
     is_odd_sql,
@@ -37,6 +38,7 @@ NO_TIME = "no time"
 UNREAD_TIME = "a time that is not as declared"
 
 _KEY_TEXT = "key text"
+_WRONG_SHAPE = "wrong shape"
 _STRANGE_CHARACTERS = r"[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]"
 
 
@@ -46,6 +48,14 @@ class FileColumn:
 
     sql: str
     type: str = "VARCHAR"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """When a record is none, as a condition over what is scanned, and the reason to note."""
+
+    is_wrong: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -77,6 +87,7 @@ def typed_rows_sql(
     columns: Mapping[str, FileColumn],
     origin: str,
     row_number: str | None = None,
+    shape: Shape | None = None,
 ) -> TypedRows:
     """Write the SELECT that types a file's rows.
 
@@ -98,7 +109,8 @@ def typed_rows_sql(
         for name, (value, unread) in fallible.items()
         for reason, is_reason in value.reasons
     ]
-    level_1 = [*numbered, *(_file_column_sql(source, *item) for item in columns.items())]
+    shaped = [f"{shape.is_wrong} AS {quote(_WRONG_SHAPE)}"] if shape else []
+    level_1 = [*numbered, *shaped, *(_file_column_sql(source, *item) for item in columns.items())]
     level_2 = ["*", *(f"{is_odd_sql(_raw(name))} AS {_odd(name)}" for name in columns)]
     level_3 = ["*", *(_trimmed_column_sql(source, name) for name in columns)]
     level_4 = ["*", *(_text_column_sql(source, name) for name in columns)]
@@ -113,7 +125,7 @@ def typed_rows_sql(
     )
     level_7 = [
         "*",
-        f"{_row_failure_sql(source, columns)} AS {quote(ROW_FAILURE)}",
+        f"{_row_failure_sql(source, columns, shape)} AS {quote(ROW_FAILURE)}",
         f"{value_failures} AS {quote(VALUE_FAILURES)}",
     ]
     result = [
@@ -132,7 +144,8 @@ def typed_rows_sql(
 def _typed_value(source: SourceSpec, name: str, column: FileColumn) -> TypedValue:
     declared = source.columns[name]
     native = typed_native(declared, _native(name), column.type)
-    return native or typed_text(declared, quote(name))
+    marks = Marks(source.decimal_mark, source.thousands_mark)
+    return native or typed_text(declared, quote(name), marks)
 
 
 def _file_column_sql(source: SourceSpec, name: str, column: FileColumn) -> str:
@@ -186,8 +199,10 @@ def _joined_sql(parts: Sequence[str]) -> str:
     return " || '|' || ".join(f"nullif({part}, '')" for part in parts)
 
 
-def _row_failure_sql(source: SourceSpec, columns: Mapping[str, FileColumn]) -> str:
-    cases: list[tuple[str, str]] = []
+def _row_failure_sql(
+    source: SourceSpec, columns: Mapping[str, FileColumn], shape: Shape | None
+) -> str:
+    cases: list[tuple[str, str]] = [(quote(_WRONG_SHAPE), shape.reason)] if shape else []
     if not isinstance(source.key, RowNumberKey):
         cases.append(("customer_id IS NULL", NO_KEY))
         is_number = isinstance(source.key, str) and is_numeric(columns[source.key].type)

@@ -1,12 +1,13 @@
 """A source's night: new and changed files go into its raw table, in one transaction."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-from segmentation_pipeline.ingestion.files import digest_file, source_files
+from segmentation_pipeline.ingestion.declaration import reading_digest
+from segmentation_pipeline.ingestion.finding import found_files
 from segmentation_pipeline.ingestion.incoming import ROW_FAILURE, value_column
 from segmentation_pipeline.ingestion.loads import (
     SOURCE_LOADS,
@@ -17,7 +18,6 @@ from segmentation_pipeline.ingestion.loads import (
     make_audit_tables,
     plan_loads,
     raw_table,
-    reading_digest,
 )
 from segmentation_pipeline.ingestion.reading import (
     Incoming,
@@ -33,6 +33,7 @@ from segmentation_pipeline.ingestion.rejects import (
     note_rejected_values,
     refuse_many,
 )
+from segmentation_pipeline.specification.formats import TEXT_FORMATS
 from segmentation_pipeline.specification.sources import RowNumberKey, SourceSpec
 from segmentation_pipeline.warehouse import (
     Build,
@@ -42,6 +43,9 @@ from segmentation_pipeline.warehouse import (
     record_build,
     transaction,
 )
+
+NO_ENVIRONMENT: Mapping[str, str] = {}
+"""For callers without databases: the domain never reads the environment by itself."""
 
 
 @dataclass(frozen=True)
@@ -61,21 +65,30 @@ class LoadSummary:
 
 
 def load_source(
-    connection: Connection, home_path: Path, name: str, source: SourceSpec, build: Build
+    connection: Connection,
+    home_path: Path,
+    name: str,
+    source: SourceSpec,
+    build: Build,
+    environment: Mapping[str, str] = NO_ENVIRONMENT,
 ) -> LoadSummary:
     """Bring `raw.raw_<name>` up to date with the source's files, and record it for this night.
 
     Files whose digest and declaration are unchanged are skipped. All others are loaded in one
     transaction: a file that cannot be loaded as declared leaves everything as it was.
+    `environment` is where the URL of a database is looked up.
 
     Raises:
-        SourceError: there is no file, or one is empty, damaged, not as declared, or has more
-            unreadable rows than `maximum_rejected_share`.
+        SourceError: there is no file (or no database), or one is empty, damaged, not as declared,
+            or has more unreadable rows than `maximum_rejected_share`.
 
     """
-    files = [digest_file(home_path, path) for path in source_files(home_path, name, source)]
     ignored: dict[str, None] = {}
-    with _rows_in_file_order(connection, source), transaction(connection):
+    with (
+        found_files(connection, home_path, name, source, environment) as files,
+        _rows_in_file_order(connection, source),
+        transaction(connection),
+    ):
         make_audit_tables(connection)
         current = current_loads(connection, name)
         plan = plan_loads(name, source, files, current, build.as_of)
@@ -97,7 +110,7 @@ def _load_file(
     load_id = _next_load_id(connection)
     audit = Audit(load_id, name, file.name)
     with explained(file, source), open_file(connection, file, source, load_id) as opened:
-        incoming = read_rows(connection, file, source, opened, load_id)
+        incoming = read_rows(connection, file, opened, load_id)
         rows = _insert_rows(connection, name, source, incoming, load_id)
         rejected_rows = note_rejected_rows(connection, audit, incoming, rows)
         refuse_many(source, file.name, rows, rejected_rows, first_lines(connection, load_id))
@@ -158,13 +171,13 @@ def _summarise(connection: Connection, name: str) -> tuple[int, int, int]:
 
 @contextmanager
 def _rows_in_file_order(connection: Connection, source: SourceSpec) -> Iterator[None]:
-    """Let a table made of a CSV file keep its order: a row's position is then its number.
+    """Let a table made of a text file keep its order: a row's position is then its number.
 
     Parquet rows know their numbers. Set outside of the transaction: one that failed takes no
     statement but ROLLBACK.
     """
     (before,) = connection.execute("SELECT current_setting('preserve_insertion_order')").fetchall()
-    connection.execute(f"SET preserve_insertion_order = {literal(source.format == 'csv')}")
+    connection.execute(f"SET preserve_insertion_order = {literal(source.format in TEXT_FORMATS)}")
     try:
         yield
     finally:

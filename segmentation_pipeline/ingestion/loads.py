@@ -5,12 +5,11 @@ there ever was, replaced ones too.
 """
 
 import datetime as dt
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from segmentation_pipeline.errors import SourceError
+from segmentation_pipeline.ingestion.declaration import reading_digest
 from segmentation_pipeline.ingestion.files import SourceFile, file_date
 from segmentation_pipeline.ingestion.typing_sql import SQL_TYPES
 from segmentation_pipeline.specification.sources import SourceSpec
@@ -114,29 +113,6 @@ def snapshot_in_force(
             "date, or allow the oldest one (`approximate_dates: true`, or --approximate)"
         )
     return next(load_id for date, load_id in reversed(loads) if date == oldest)
-
-
-def reading_digest(source: SourceSpec) -> str:
-    """Digest what in a source's declaration decides how its files are read.
-
-    Descriptions, expectations and ranges don't: they change nothing in the raw table.
-    """
-    declared = source.model_dump(
-        mode="json",
-        include={
-            "kind": True,
-            "format": True,
-            "delimiter": True,
-            "encoding": True,
-            "null_words": True,
-            "key": True,
-            "time": True,
-            "snapshot_date": True,
-            "maximum_rejected_share": True,
-            "columns": {"__all__": {"type", "header", "formats", "null_words"}},
-        },
-    )
-    return hashlib.sha256(json.dumps(declared).encode()).hexdigest()
 
 
 def make_audit_tables(connection: Connection) -> None:

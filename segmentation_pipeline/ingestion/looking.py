@@ -1,17 +1,19 @@
 """Looks at the sources without loading them: for `segmentation check`, and for a night's date."""
 
 import datetime as dt
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from segmentation_pipeline.ingestion.files import SourceFile, digest_file, file_date, source_files
+from segmentation_pipeline.ingestion.files import SourceFile, file_date, source_files
+from segmentation_pipeline.ingestion.finding import found_files
 from segmentation_pipeline.ingestion.incoming import (
     ROW_FAILURE,
     VALUE_FAILURES,
     value_column,
 )
+from segmentation_pipeline.ingestion.loading import NO_ENVIRONMENT
 from segmentation_pipeline.ingestion.numbering import number_rows
 from segmentation_pipeline.ingestion.reading import OpenFile, explained, open_file, take_rejects
 from segmentation_pipeline.ingestion.rejects import refuse_many
@@ -20,19 +22,28 @@ from segmentation_pipeline.specification.sources import SourceSpec
 from segmentation_pipeline.warehouse import Connection, literal, open_in_memory, quote
 
 
-def check_source(home_path: Path, name: str, source: SourceSpec) -> list[str]:
+def check_source(
+    home_path: Path,
+    name: str,
+    source: SourceSpec,
+    environment: Mapping[str, str] = NO_ENVIRONMENT,
+) -> list[str]:
     """Read a source's files as a night would, and tell in a line each what it would find.
 
     Writes nothing to the home. Raises SourceError for a file that no night can load.
     """
     told = []
-    with _opened_files(home_path, name, source) as files:
+    with _opened_files(home_path, name, source, environment) as files:
         for connection, file, opened in files:
             told.append(f"{name}: {file.name}: {_describe(connection, file, source, opened)}")
     return told
 
 
-def latest_date(home: Home, not_after: dt.date | None = None) -> dt.date | None:
+def latest_date(
+    home: Home,
+    not_after: dt.date | None = None,
+    environment: Mapping[str, str] = NO_ENVIRONMENT,
+) -> dt.date | None:
     """Find the latest date in a home's sources: of an answer, an event or a dated snapshot.
 
     Dates after `not_after` don't count: one mistyped year would name the night. None where no
@@ -41,13 +52,17 @@ def latest_date(home: Home, not_after: dt.date | None = None) -> dt.date | None:
     found = [
         date
         for name, source in home.customers.sources.items()
-        for date in _latest_dates(home.path, name, source, not_after)
+        for date in _latest_dates(home.path, name, source, not_after, environment)
     ]
     return max(found, default=None)
 
 
 def _latest_dates(
-    home_path: Path, name: str, source: SourceSpec, not_after: dt.date | None
+    home_path: Path,
+    name: str,
+    source: SourceSpec,
+    not_after: dt.date | None,
+    environment: Mapping[str, str],
 ) -> Iterator[dt.date]:
     if source.snapshot_date is not None:
         for path in source_files(home_path, name, source):
@@ -58,7 +73,7 @@ def _latest_dates(
         return
     day = f"CAST({value_column(source.time)} AS DATE)"
     counted = "true" if not_after is None else f"{day} <= {literal(not_after)}"
-    with _opened_files(home_path, name, source) as files:
+    with _opened_files(home_path, name, source, environment) as files:
         for connection, _, opened in files:
             (row,) = connection.execute(
                 f"SELECT max({day}) FILTER (WHERE {counted}) FROM ({opened.typed.sql})"
@@ -69,14 +84,17 @@ def _latest_dates(
 
 @contextmanager
 def _opened_files(
-    home_path: Path, name: str, source: SourceSpec
+    home_path: Path, name: str, source: SourceSpec, environment: Mapping[str, str]
 ) -> Iterator[Iterator[tuple[Connection, SourceFile, OpenFile]]]:
     """Open the files of a source one after the other, with a database in memory for each source."""
-    with TemporaryDirectory() as folder, open_in_memory(spill=Path(folder)) as connection:
+    with (
+        TemporaryDirectory() as folder,
+        open_in_memory(spill=Path(folder)) as connection,
+        found_files(connection, home_path, name, source, environment) as found,
+    ):
 
         def files() -> Generator[tuple[Connection, SourceFile, OpenFile]]:
-            for number, path in enumerate(source_files(home_path, name, source)):
-                file = digest_file(home_path, path)
+            for number, file in enumerate(found):
                 with (
                     explained(file, source),
                     open_file(connection, file, source, number) as opened,
@@ -98,7 +116,7 @@ def _describe(
     first_lines = f"{failed} without a customer id or a time" if failed else ""
     if opened.text is not None:
         rejects = take_rejects(connection, file, opened)
-        numbered = number_rows(file.name, opened.text, source.delimiter, rows, rejects)
+        numbered = number_rows(file.name, opened.text, rows, rejects)
         rejected += sum(bad.rows for bad in numbered.unreadable)
         named = [f"line {bad.line}: {bad.reason}" for bad in numbered.unreadable[:5]]
         first_lines = "; ".join([*named, *([first_lines] if failed else [])])

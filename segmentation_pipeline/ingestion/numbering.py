@@ -54,19 +54,19 @@ class Numbered:
 
 
 def number_rows(
-    file_name: str, text: CsvText, delimiter: str, rows: int, rejects: Sequence[tuple[int, str]]
+    file_name: str, text: CsvText, rows: int, rejects: Sequence[tuple[int, str]]
 ) -> Numbered:
     """Number the rows that DuckDB read from a CSV file.
 
-    `rejects` are pairs of a record's number (blank lines count, the header is 1) and a reason, in
+    `rejects` are pairs of a record's number (blank lines count, a header is 1) and a reason, in
     order. Raises SourceError where the file's lines are not all accounted for.
     """
     if text.header_lines + rows + len(rejects) == text.lines:
-        shift = text.header_lines - 1
+        shift = max(text.header_lines, 1) - 1
         unreadable = [UnreadableLine(record + shift, reason) for record, reason in rejects]
         return Numbered(_consecutive(text.header_lines, unreadable), unreadable)
     with _large_fields():
-        return _number_records(file_name, text, delimiter, rows, dict(rejects))
+        return _number_records(file_name, text, rows, dict(rejects))
 
 
 def _consecutive(header_lines: int, unreadable: Sequence[UnreadableLine]) -> Numbering:
@@ -81,21 +81,20 @@ def _consecutive(header_lines: int, unreadable: Sequence[UnreadableLine]) -> Num
     )
 
 
-def _number_records(
-    file_name: str, text: CsvText, delimiter: str, rows: int, rejects: dict[int, str]
-) -> Numbered:
+def _number_records(file_name: str, text: CsvText, rows: int, rejects: dict[int, str]) -> Numbered:
     first_rows, rows_before, lines = [0], [0], [text.header_lines + 1]
     unreadable: list[UnreadableLine] = []
     position = before = 0
     expected = text.header_lines + 1
-    for number, (line, height, is_blank) in enumerate(_records(text, delimiter), start=2):
+    start = 2 if text.header_lines else 1
+    for number, (line, height, is_blank) in enumerate(_records(text), start=start):
         reason = rejects.get(number)
         if reason is not None:
             bad = UnreadableLine(line, reason, height if reason == OPEN_QUOTE else 1)
             unreadable.append(bad)
             before += bad.rows
             continue
-        if is_blank and len(text.header) > 1:
+        if is_blank:
             continue
         if line != expected or before != rows_before[-1]:
             first_rows.append(position)
@@ -116,11 +115,12 @@ def _number_records(
     return Numbered(Numbering(first_rows, rows_before, lines), unreadable)
 
 
-def _records(text: CsvText, delimiter: str) -> Iterator[tuple[int, int, bool]]:
+def _records(text: CsvText) -> Iterator[tuple[int, int, bool]]:
     """Yield each record after the header: its first line, its number of lines, is it blank."""
     with text.open() as content:
-        reader = csv.reader(content, delimiter=delimiter, skipinitialspace=True)
-        next(reader)
+        reader = text.dialect.reader(content)
+        if text.header_lines:
+            next(reader)
         line = reader.line_num
         for record in reader:
             yield line + 1, reader.line_num - line, not record

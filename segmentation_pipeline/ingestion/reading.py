@@ -1,6 +1,5 @@
 """One file, opened as declared: the relation of its typed rows, numbered."""
 
-import glob
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,29 +9,35 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from segmentation_pipeline.errors import SourceError
-from segmentation_pipeline.ingestion.csv_text import CsvText, verified_csv
+from segmentation_pipeline.ingestion.csv_text import CsvText, folder_for_copies, verified_csv
 from segmentation_pipeline.ingestion.files import SourceFile
-from segmentation_pipeline.ingestion.headers import match_header
+from segmentation_pipeline.ingestion.finding import copies_folder
+from segmentation_pipeline.ingestion.headers import match_columns, match_header
 from segmentation_pipeline.ingestion.incoming import (
     ROW_NUMBER,
     FileColumn,
     TypedRows,
     typed_rows_sql,
 )
+from segmentation_pipeline.ingestion.lines import fixed_width_columns, ndjson_columns
 from segmentation_pipeline.ingestion.numbering import (
     OPEN_QUOTE,
     Numbering,
     UnreadableLine,
     number_rows,
 )
-from segmentation_pipeline.specification.sources import SourceSpec
-from segmentation_pipeline.warehouse import Connection, DatabaseError, literal, quote
+from segmentation_pipeline.ingestion.scanning_sql import (
+    LONGEST_LINE_BYTES,
+    MOST_REJECTS,
+    path_sql,
+    read_csv_sql,
+)
+from segmentation_pipeline.ingestion.sheets import SHEET_ROW, copy_sheet
+from segmentation_pipeline.ingestion.texts import with_iso_formats
+from segmentation_pipeline.specification.formats import TEXT_FORMATS
+from segmentation_pipeline.specification.sources import KeyExpression, SourceSpec
+from segmentation_pipeline.warehouse import Connection, DatabaseError, quote
 
-LONGEST_LINE_BYTES = 2_000_000
-MOST_REJECTS = 500_000
-"""So many faults of parsing are noted; a file with more is refused whatever its share."""
-NO_TEXT = "\x01"
-"""DuckDB demands a word for NULL: one that no file holds, so that ours decide."""
 _REASONS = {
     "MISSING COLUMNS": "too few values",
     "TOO MANY COLUMNS": "too many values",
@@ -51,13 +56,15 @@ _POSITION, _SOURCE_ROW, _SOURCE_LINE = (
 class OpenFile:
     """A file that is as declared so far: its header matches, its bytes are whole.
 
-    `rows` is what a Parquet file says of itself; `text` and `rejects` (the name of the table of
-    what DuckDB's parser rejects) are those of a CSV file.
+    `rows` is what a Parquet file says of itself, `lines_before` how many rows of a sheet come
+    before the first; `text` and `rejects` (the name of the table of what DuckDB's parser rejects)
+    are those of a text file.
     """
 
     typed: TypedRows
     ignored: tuple[str, ...]
     rows: int | None = None
+    lines_before: int = 0
     text: CsvText | None = None
     rejects: str = ""
 
@@ -85,21 +92,19 @@ def open_file(
 
     `number` makes the names of temporary tables unique.
     """
-    if source.format == "parquet":
+    copies = copies_folder(connection)
+    if source.format in ("parquet", "database"):
         yield _open_parquet(connection, file, source)
         return
-    copies = Path(_setting(connection, "temp_directory"))
+    if source.format == "excel":
+        with folder_for_copies(copies) as folder:
+            yield _open_sheet(file, source, folder)
+        return
     with verified_csv(file, source, copies) as text:
-        matched = match_header(file.name, text.header, source)
-        columns = {name: FileColumn(f"c{at}") for name, at in matched.positions.items()}
-        rejects = f"rejects_{number}"
-        typed = typed_rows_sql(source, columns, _read_csv_sql(text, source, rejects))
-        yield OpenFile(typed, matched.ignored, text=text, rejects=rejects)
+        yield _open_text(connection, file, source, text, f"rejects_{number}")
 
 
-def read_rows(
-    connection: Connection, file: SourceFile, source: SourceSpec, opened: OpenFile, number: int
-) -> Incoming:
+def read_rows(connection: Connection, file: SourceFile, opened: OpenFile, number: int) -> Incoming:
     """Read an opened file's rows: a Parquet file's where they are, a CSV file's into a table.
 
     The temporary table is in the file's order if `preserve_insertion_order` is set; `forget_rows`
@@ -107,7 +112,8 @@ def read_rows(
     """
     if opened.text is None:
         row = f"{quote(ROW_NUMBER)} + 1"
-        return Incoming(f"({opened.typed.sql})", row, row, opened.rows or 0, ())
+        line = f"{row} + {opened.lines_before}"
+        return Incoming(f"({opened.typed.sql})", row, line, opened.rows or 0, ())
     table = quote(f"incoming_{number}")
     made = connection.execute(f"CREATE TEMP TABLE {table} AS {opened.typed.sql}")
     rows = int(made.fetchall()[0][0])
@@ -115,7 +121,7 @@ def read_rows(
     first = connection.execute(f"SELECT coalesce(min(rowid), 0) FROM {table}").fetchall()[0][0]
     position = f"(rowid - {first})"
     rejects = take_rejects(connection, file, opened)
-    numbered = number_rows(file.name, opened.text, source.delimiter, rows, rejects)
+    numbered = number_rows(file.name, opened.text, rows, rejects)
     numbering = numbered.numbering
     if len(numbering.first_rows) == 1:
         source_row = f"{position} + {numbering.rows_before[0] + 1}"
@@ -146,7 +152,9 @@ def explained(file: SourceFile, source: SourceSpec) -> Iterator[None]:
         if kind in ("OutOfMemoryException", "IOException"):
             raise
         cause = "is it complete, and of the declared `format`?"
-        if source.format == "csv" and kind == "InvalidInputException":
+        if kind == "BinderException" and isinstance(source.key, KeyExpression):
+            cause = "the expression of its `key` takes columns for what they are not: all are texts"
+        if source.format in TEXT_FORMATS and kind == "InvalidInputException":
             cause = (
                 "do its lines end in more than one way, or does a carriage return stand in a value "
                 "without quotation marks?"
@@ -182,6 +190,39 @@ def take_rejects(
     return [(int(record), _REASONS.get(kind, kind.lower())) for record, kind in found]
 
 
+def _open_text(
+    connection: Connection, file: SourceFile, source: SourceSpec, text: CsvText, rejects: str
+) -> OpenFile:
+    """Open a verified text file: find its columns, and write the scan that types its rows."""
+    scan = read_csv_sql(text, rejects)
+    if source.format == "csv":
+        matched = match_columns(file.name, text.header, text.columns, source)
+        columns = {name: FileColumn(f"c{at}") for name, at in matched.positions.items()}
+        typed = typed_rows_sql(source, columns, scan)
+        return OpenFile(typed, matched.ignored, text=text, rejects=rejects)
+    if source.format == "ndjson":
+        found = ndjson_columns(connection, file.name, source, scan, read_csv_sql(text, None))
+    else:
+        if text.header:
+            match_header(file.name, text.header, source)
+        found = fixed_width_columns(source, scan)
+    typed = typed_rows_sql(source, found.columns, found.origin, shape=found.shape)
+    return OpenFile(typed, found.ignored, text=text, rejects=rejects)
+
+
+def _open_sheet(file: SourceFile, source: SourceSpec, folder: Path) -> OpenFile:
+    sheet = copy_sheet(file, source, folder)
+    matched = match_columns(file.name, sheet.header, sheet.columns, source)
+    columns = {name: FileColumn(f"c{at}") for name, at in matched.positions.items()}
+    typed = typed_rows_sql(
+        with_iso_formats(source),
+        columns,
+        f"read_parquet({path_sql(sheet.path)}, hive_partitioning = false)",
+        row_number=f"{quote(SHEET_ROW)} - {sheet.first_row}",
+    )
+    return OpenFile(typed, matched.ignored, rows=sheet.rows, lines_before=sheet.first_row - 1)
+
+
 def _open_parquet(connection: Connection, file: SourceFile, source: SourceSpec) -> OpenFile:
     try:
         metadata = pq.read_metadata(file.path)
@@ -192,50 +233,18 @@ def _open_parquet(connection: Connection, file: SourceFile, source: SourceSpec) 
             "`format`"
         ) from None
     if metadata.num_rows == 0:
-        raise SourceError(f"{file.name}: it has no row; the night needs the real file")
+        raise SourceError(f"{file.name}: it has no row; the night needs the real rows")
     matched = match_header(file.name, names, source)
-    options = f"{_path_sql(file.path)}, binary_as_string = true, hive_partitioning = false"
+    options = f"{path_sql(file.path)}, binary_as_string = true, hive_partitioning = false"
     described = connection.execute(f"DESCRIBE FROM read_parquet({options})").fetchall()
     columns = {
         name: FileColumn(quote(described[at][0]), described[at][1])
         for name, at in matched.positions.items()
     }
     origin = f"read_parquet({options}, file_row_number = true)"
-    typed = typed_rows_sql(source, columns, origin, row_number="file_row_number")
+    declared = with_iso_formats(source) if source.format == "database" else source
+    typed = typed_rows_sql(declared, columns, origin, row_number="file_row_number")
     return OpenFile(typed, matched.ignored, rows=metadata.num_rows)
-
-
-def _read_csv_sql(text: CsvText, source: SourceSpec, rejects: str) -> str:
-    """Write the scan of a CSV file, with nothing left to guess.
-
-    Strict mode is DuckDB's default; with `strict_mode = true` and CR LF, 2.0 reads no row.
-    """
-    columns = ", ".join(f"'c{at}': 'VARCHAR'" for at in range(len(text.header)))
-    options = {
-        "auto_detect": "false",
-        "columns": f"{{{columns}}}",
-        "header": "true",
-        "delim": literal(source.delimiter),
-        "quote": literal('"'),
-        "escape": literal('"'),
-        "new_line": literal(text.line_end.replace("\r", "\\r").replace("\n", "\\n")),
-        "nullstr": literal(NO_TEXT),
-        "compression": literal("gzip" if text.is_gzip else "none"),
-        "hive_partitioning": "false",
-        "max_line_size": str(LONGEST_LINE_BYTES),
-        "store_rejects": "true",
-        "rejects_table": literal(rejects),
-        "rejects_scan": literal(f"{rejects}_scan"),
-        "rejects_limit": str(MOST_REJECTS),
-        "rejects_line_size_limit": "1",
-    }
-    listed = ", ".join(f"{option} = {value}" for option, value in options.items())
-    return f"read_csv({_path_sql(text.path)}, {listed})"
-
-
-def _path_sql(path: Path) -> str:
-    """Write a path for DuckDB, which takes every path for a glob."""
-    return literal(glob.escape(str(path)))
 
 
 def _write_stretches(connection: Connection, numbering: Numbering, rows: int, number: int) -> None:
@@ -257,7 +266,3 @@ def _write_stretches(connection: Connection, numbering: Numbering, rows: int, nu
         )
     finally:
         connection.unregister("stretches_of_rows")
-
-
-def _setting(connection: Connection, name: str) -> str:
-    return str(connection.execute("SELECT current_setting(?)", [name]).fetchall()[0][0])

@@ -5,6 +5,7 @@ wider than what people mean: to BIGINT, 42.6 is 43, 0x10 is 16 and 1_000 is 1000
 1e400 are numbers; to TIMESTAMP, the offset of 10:00+02:00 is dropped. Each is refused or mended.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ from segmentation_pipeline.warehouse import literal
 _OUTER_BLANK = r"^[\t\n\r\p{Zs}]|[\t\n\r\p{Zs}]$"
 _OUTER_BLANKS = r"^[\t\n\r\p{Zs}]+|[\t\n\r\p{Zs}]+$"
 _NOT_PLAIN = "[^!-~]"
+_THOUSANDS = {" ": r"[ \x{00A0}\x{202F}]", "'": r"['\x{2019}]"}
+"""What people see as a blank or an apostrophe: the typographic ones, too."""
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
 _WIDE_INTEGERS = ("UBIGINT", "HUGEINT", "UHUGEINT", "BIGNUM")
 _FLOATS = ("FLOAT", "DOUBLE")
@@ -50,6 +53,14 @@ class TypedValue:
     sql: str
     unread: str | None = None
     reasons: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What stands between a number's whole and fraction, and between its groups of digits."""
+
+    decimal: str = "."
+    thousands: str = ""
 
 
 def is_odd_sql(raw: str) -> str:
@@ -112,22 +123,23 @@ def is_numeric(file_type: str) -> bool:
     return file_type in (*_INTEGERS, *_WIDE_INTEGERS, *_FLOATS) or file_type.startswith("DECIMAL")
 
 
-def typed_text(column: ColumnSpec, text: str) -> TypedValue:
+def typed_text(column: ColumnSpec, text: str, marks: Marks = Marks()) -> TypedValue:
     """Read a trimmed text as a value of the declared type; `text` is an SQL expression."""
     unread = f"{{value}} IS NULL AND {text} IS NOT NULL"
     match column.type:
         case "text" | "category":
             return TypedValue(text)
         case "integer":
-            whole = f"TRY_CAST({text} AS BIGINT)"
+            plain = _plain_number_sql(text, marks)
+            whole = f"TRY_CAST({plain} AS BIGINT)"
             return TypedValue(
-                f"CASE WHEN {whole} = TRY_CAST({text} AS DOUBLE) AND NOT contains({text}, '_')"
+                f"CASE WHEN {whole} = TRY_CAST({plain} AS DOUBLE) AND NOT contains({text}, '_')"
                 f" THEN {whole} END",
                 unread,
                 ((NOT_A_WHOLE_NUMBER, "true"),),
             )
         case "number":
-            number = f"TRY_CAST({text} AS DOUBLE)"
+            number = f"TRY_CAST({_plain_number_sql(text, marks)} AS DOUBLE)"
             return TypedValue(
                 f"CASE WHEN isfinite({number}) AND NOT contains({text}, '_') THEN {number} END",
                 unread,
@@ -180,6 +192,25 @@ def typed_native(column: ColumnSpec, native: str, file_type: str) -> TypedValue 
             return TypedValue(native)
         case _:
             return None
+
+
+def _plain_number_sql(text: str, marks: Marks) -> str:
+    """Write a number with its declared marks as SQL does; NULL where its marks are others.
+
+    Groups have three digits: where `1.234` could be either, only the declaration says which it is,
+    and a number that contradicts it is no number.
+    """
+    if marks == Marks():
+        return text
+    decimal = re.escape(marks.decimal)
+    thousands = _THOUSANDS.get(marks.thousands, re.escape(marks.thousands))
+    whole = r"\d+" if not marks.thousands else rf"(?:\d+|\d{{1,3}}(?:{thousands}\d{{3}})+)"
+    pattern = rf"[+-]?(?:{whole}(?:{decimal}\d*)?|{decimal}\d+)(?:[eE][+-]?\d+)?"
+    bare = text
+    if marks.thousands:
+        bare = f"regexp_replace({text}, {literal(thousands)}, '', 'g')"
+    plain = f"replace({bare}, {literal(marks.decimal)}, '.')"
+    return f"CASE WHEN regexp_full_match({text}, {literal(pattern)}) THEN {plain} END"
 
 
 def _date_sql(column: ColumnSpec, text: str) -> str:

@@ -3,7 +3,7 @@
 All queries stream or group by segment: memory does not grow with the number of customers.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from segmentation_pipeline.contracts import CONTRACTS, Contract
@@ -48,6 +48,14 @@ _SEGMENT_REFERENCES = {
     "customer_segments": ("raw_segment_id", "runner_up_segment_id"),
     "segment_profiles": ("segment_id",),
     "segment_category_shares": ("segment_id",),
+}
+
+_REGISTRY_REFERENCES = {
+    "segments": ("segment_id",),
+    "segment_history": ("segment_id",),
+    "segment_transitions": ("from_segment_id", "to_segment_id"),
+    "segment_movements": ("from_segment_id", "to_segment_id"),
+    "segment_migration": ("from_segment_id", "to_segment_id"),
 }
 
 
@@ -128,16 +136,12 @@ def _cross_faults(connection: Connection, manifest: Manifest) -> Iterator[str]:
     ).fetchall()
     for name in sorted(manifest.segmentations.keys() ^ {str(row[0]) for row in populated}):
         yield f"segmentation {name} has no customers, or is not in the manifest"
-    for table, columns in _SEGMENT_REFERENCES.items():
-        for column in columns:
-            unknown = _count(
-                connection,
-                f"FROM (SELECT DISTINCT segmentation, {column} AS segment_id FROM {table}"
-                f" WHERE {column} IS NOT NULL)"
-                " ANTI JOIN segments USING (segmentation, segment_id)",
-            )
-            if unknown:
-                yield f"{table}.{column} names {unknown} segments that are not in segments"
+    # A segmentation that has left the home keeps its dated rows, and nothing that they refer to.
+    alive = ", ".join(literal(name) for name in manifest.segmentations)
+    known = f"segmentation IN ({alive})"
+    yield from _reference_faults(connection, _SEGMENT_REFERENCES, "segments", "TRUE")
+    is_segment = f"{known} AND segment_id <> segmentation || '-noise'"
+    yield from _reference_faults(connection, _REGISTRY_REFERENCES, "segment_registry", is_segment)
     for contract in CONTRACTS.values():
         if contract.has_segmentation and not contract.is_dated:
             origin = "segmentation, as_of, run_id, model_version"
@@ -148,6 +152,22 @@ def _cross_faults(connection: Connection, manifest: Manifest) -> Iterator[str]:
             )
             if strangers:
                 yield f"{contract.name} has rows of {strangers} runs not in segmentation_runs"
+
+
+def _reference_faults(
+    connection: Connection, references: Mapping[str, Sequence[str]], target: str, where: str
+) -> Iterator[str]:
+    """Say which tables name segments that a table of segments doesn't have."""
+    for table, columns in references.items():
+        for column in columns:
+            unknown = _count(
+                connection,
+                f"FROM (SELECT DISTINCT segmentation, {column} AS segment_id FROM {table}"
+                f" WHERE {column} IS NOT NULL)"
+                f" ANTI JOIN {target} USING (segmentation, segment_id) WHERE {where}",
+            )
+            if unknown:
+                yield f"{table}.{column} names {unknown} segments that are not in {target}"
 
 
 def _personal_faults(connection: Connection, personal: Collection[str]) -> Iterator[str]:

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from itertools import permutations
 
 from segmentation_pipeline.contracts import CONTRACTS, Contract
 from segmentation_pipeline.errors import PublicationError
 from segmentation_pipeline.publication.plan import BEFORE, Plan
+from segmentation_pipeline.segments.overlap import segment_crosstab_sql
 from segmentation_pipeline.specification.home import Home
 from segmentation_pipeline.warehouse import (
     Connection,
@@ -16,13 +18,16 @@ from segmentation_pipeline.warehouse import (
     quote,
 )
 
+_MADE_HERE = ("segmentation_runs", "segment_crosstab")
+"""Tables of the segmentations that are made of others while publishing."""
+
 
 def work_tables(segmentation: str) -> list[Table]:
     """List the work tables of a segmentation that are published."""
     return [
         Table(segmentation, contract.name)
         for contract in CONTRACTS.values()
-        if contract.has_segmentation and not contract.is_dated
+        if contract.has_segmentation and contract.name not in _MADE_HERE
     ]
 
 
@@ -49,13 +54,14 @@ def _fresh_sql(connection: Connection, home: Home, plan: Plan, contract: Contrac
     if contract.name == "segmentation_runs":
         for name in plan.ready:
             yield _values_sql(contract, night | _run_values(home, plan, name))
+    elif contract.name == "segment_crosstab":
+        for name, other in permutations(plan.fresh, 2):
+            added = night | _of_segmentation(plan, name)
+            values = added | {c.name: c.name for c in contract.columns if c.name not in added}
+            yield f"{_values_sql(contract, values)} FROM ({segment_crosstab_sql(name, other)})"
     elif contract.has_segmentation:
-        for name in plan.fresh:
-            added = night | {
-                "segmentation": literal(name),
-                "model_version": literal(plan.ready[name].model_version),
-                "is_stale": literal(plan.build.as_of < plan.as_of),
-            }
+        for name in plan.ready if contract.is_dated else plan.fresh:
+            added = night | _of_segmentation(plan, name)
             yield _work_table_sql(connection, contract, Table(name, contract.name), added)
     elif contract.is_dated:
         # Results of other runs of this date are of rows that have been replaced since.
@@ -66,6 +72,14 @@ def _fresh_sql(connection: Connection, home: Home, plan: Plan, contract: Contrac
         )
     elif plan.is_home_fresh:
         yield _work_table_sql(connection, contract, Table("core", contract.name), night)
+
+
+def _of_segmentation(plan: Plan, name: str) -> dict[str, str]:
+    return {
+        "segmentation": literal(name),
+        "model_version": literal(plan.ready[name].model_version),
+        "is_stale": literal(plan.build.as_of < plan.as_of),
+    }
 
 
 def _kept_sql(connection: Connection, plan: Plan, contract: Contract) -> Iterable[str]:

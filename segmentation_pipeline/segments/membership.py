@@ -23,21 +23,19 @@ CUSTOMER_SEGMENTS_SCHEMA = pa.schema(
 def identify_batches(
     assigned: Iterable[pa.RecordBatch], ids: Sequence[str], noise_id: str
 ) -> Iterator[pa.RecordBatch]:
-    """Turn assignments (`clustering.assignment.assignment_schema`) into rows by segment id.
+    """Turn assignments (`segments.hysteresis.hold_batches`) into rows by segment id.
 
     `ids[label]` is the id of the model's label, `noise_id` that of noise. `raw_segment_id` is the
     nearest segment tonight; `segment_id` is the one that the customer is counted in.
     """
-    names = pa.array([*ids, noise_id], pa.string())
+    names = [*ids, noise_id]
     for batch in assigned:
-        labels = batch.column("raw_segment")
-        raw = names.take(pc.if_else(pc.less(labels, 0), pa.scalar(len(ids), pa.int32()), labels))
         yield pa.record_batch(
             [
                 batch.column("customer_id").cast(pa.string()),
-                raw,
-                raw,
-                names.take(batch.column("runner_up")),
+                named_labels(batch.column("segment"), names),
+                named_labels(batch.column("raw_segment"), names),
+                pa.array(names, pa.string()).take(batch.column("runner_up")),
                 batch.column("distance"),
                 batch.column("margin"),
                 batch.column("probability"),
@@ -46,3 +44,9 @@ def identify_batches(
             ],
             schema=CUSTOMER_SEGMENTS_SCHEMA,
         )
+
+
+def named_labels(labels: pa.Array, names: Sequence[str]) -> pa.Array:
+    """Put names in the place of labels, the last one in that of noise, which is below 0."""
+    noise = pa.scalar(len(names) - 1, pa.int32())
+    return pa.array(names, pa.string()).take(pc.if_else(pc.less(labels, 0), noise, labels))

@@ -276,6 +276,7 @@ def fitting_digest(spec: SegmentationSpec) -> str:
     }
     used = {name: feature.use for name, feature in sorted(spec.features.items())}
     clustering = spec.clustering.model_dump(mode="json", exclude={"noise", "if_continuum"})
-    parts = [spec.where, spec.scaling, features, clustering]
+    selection = spec.selection.model_dump(mode="json")
+    parts = [spec.where, spec.scaling, features, clustering, selection]
     parts.append({name: use for name, use in used.items() if use != "profile"})
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -8,6 +8,7 @@ from segmentation_pipeline.specification.closed import ClosedModel, Name
 from segmentation_pipeline.specification.clustering import Clustering
 from segmentation_pipeline.specification.expressions import Expression
 from segmentation_pipeline.specification.features import Criterion, FeatureSpec, Scaling
+from segmentation_pipeline.specification.selection import Selection
 from segmentation_pipeline.specification.sources import RESERVED_COLUMNS
 
 
@@ -27,8 +28,16 @@ class SegmentationSpec(ClosedModel):
     """`standard` (mean, standard deviation), `min_max`, `robust` (median, quartiles) or `none`."""
     features: Annotated[dict[Name, FeatureSpec], Field(min_length=1)]
     """What makes and what describes the segments."""
+    selection: Selection = Selection()
+    """Which features tell too little, or what others tell already, and are left out."""
     clustering: Clustering = Clustering()
     """Algorithm, distance, and how many segments to try."""
+    names: dict[
+        Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*-[1-9][0-9]*$")],
+        Annotated[str, Field(min_length=1, max_length=80)],
+    ] = {}
+    """What segments are called, by their id (`engagement-1: Keen readers`), instead of by their
+    traits; a name stays with its segment until another one is given."""
     schedule: str | None = None
     """A cron of its own, besides the home's night; this segmentation alone is then refreshed."""
 
@@ -46,4 +55,10 @@ class SegmentationSpec(ClosedModel):
                 raise ValueError(f"feature `{name}` makes segments: say for which `criterion`")
         if not any(feature.use == "clustering" for feature in self.features.values()):
             raise ValueError("no feature has `use: clustering`")
+        return self
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        if len({name.casefold() for name in self.names.values()}) < len(self.names):
+            raise ValueError("`names`: two segments need two names")
         return self

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from segmentation_pipeline.specification.closed import ClosedModel, Name, Share
 from segmentation_pipeline.specification.expressions import Expression
+from segmentation_pipeline.specification.formats import ColumnPlace, FileSettings
 
 SourceKind = Literal["survey", "crm", "transactions", "web"]
 ColumnType = Literal["text", "category", "integer", "number", "date", "timestamp", "boolean"]
@@ -32,7 +33,7 @@ class Imputation(ClosedModel):
         return self
 
 
-class ColumnSpec(ClosedModel):
+class ColumnSpec(ColumnPlace):
     """One column of a source."""
 
     type: ColumnType
@@ -41,8 +42,6 @@ class ColumnSpec(ClosedModel):
     """What it says about a customer, for the data dictionary."""
     unit: str | None = None
     """The unit of a number, such as `EUR/month`."""
-    header: str | None = None
-    """The column's name in the file, where it differs from the name here."""
     formats: list[str] = []
     """strptime formats of a date or timestamp, tried in order; ISO 8601 where none is given."""
     null_words: list[str] = []
@@ -160,7 +159,7 @@ class RowExpectation(ClosedModel):
     """`error` stops the night; `warning` is shown."""
 
 
-class SourceSpec(ClosedModel):
+class SourceSpec(FileSettings):
     """One source: a survey, a CRM table, transactions, or web events."""
 
     kind: SourceKind
@@ -168,14 +167,6 @@ class SourceSpec(ClosedModel):
     `transactions` and `web`: events with a time, which only aggregates use."""
     description: str = ""
     """What it is, for people."""
-    path: Annotated[str, Field(min_length=1)]
-    """A file or a glob, below the home's folder."""
-    format: Literal["csv", "parquet"] = "csv"
-    """`csv` may be gzipped (`.gz`)."""
-    delimiter: Annotated[str, Field(min_length=1, max_length=1, pattern=r'[^"\r\n]')] = ","
-    """Between two values of a CSV file."""
-    encoding: Literal["utf-8", "latin-1", "utf-16"] = "utf-8"
-    """Of a CSV file; declared, never guessed."""
     null_words: list[str] = ["", "NA", "N/A", "null", "NULL"]
     """Words that mean "no value" in every column. Outer blanks don't count."""
     key: Name | list[Name] | KeyExpression | RowNumberKey
@@ -207,17 +198,20 @@ class SourceSpec(ClosedModel):
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
-        for name in self.columns:
+        for name, column in self.columns.items():
+            self.check_place(name, column)
             if name in RESERVED_COLUMNS:
                 raise ValueError(
                     f"a column can't be called `{name}`: the pipeline uses that name. Give it "
                     f"another one, with `header: {name}`"
                 )
-        for name in self._key_columns():
+        for name in self.key_columns:
             if name not in self.columns:
                 raise ValueError(f"`key` names `{name}`, which `columns` doesn't list")
         if isinstance(self.key, RowNumberKey) and any(sign in self.path for sign in "*?["):
             raise ValueError("a row number identifies a customer only within one file, not a glob")
+        if self.format == "database" and isinstance(self.key, RowNumberKey):
+            raise ValueError("rows of a database have no number: name the columns of its key")
         self._check_time()
         if self.kind != "crm" and (self.snapshot_date is not None or self.approximate_dates):
             raise ValueError("`snapshot_date` and `approximate_dates` are for kind crm")
@@ -227,7 +221,9 @@ class SourceSpec(ClosedModel):
             raise ValueError("`duplicates: keep` is for events and answers, not a row per customer")
         return self
 
-    def _key_columns(self) -> list[str]:
+    @property
+    def key_columns(self) -> list[str]:
+        """The columns that are the key, or parts of it; none of an expression."""
         if isinstance(self.key, str):
             return [self.key]
         return self.key if isinstance(self.key, list) else []
@@ -255,5 +251,5 @@ class SourceSpec(ClosedModel):
         """The columns that become columns of `customers`."""
         if not self.is_attributes:
             return {}
-        keys = {*self._key_columns(), self.time}
+        keys = {*self.key_columns, self.time}
         return {name: column for name, column in self.columns.items() if name not in keys}

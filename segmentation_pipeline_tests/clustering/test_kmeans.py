@@ -5,12 +5,7 @@ from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits
 
 from segmentation_pipeline.clustering import kmeans as kmeans_module
-from segmentation_pipeline.clustering.kmeans import (
-    count_distinct,
-    fit_partitions,
-    kmeans_model,
-    one_segment,
-)
+from segmentation_pipeline.clustering.kmeans import fit_partitions, one_segment
 
 
 def blobs(rng, sizes, features=4, distance=12.0):
@@ -88,13 +83,6 @@ def test_starts_see_the_few_who_differ(monkeypatch):
     assert found.inertia == pytest.approx(0, abs=1e-20)
 
 
-@pytest.mark.parametrize(("enough", "found"), [(2, 2), (3, 3), (4, 3), (100, 3)])
-def test_distinct_rows_are_counted_as_far_as_they_matter(enough, found):
-    rows = np.zeros((10_000, 2))
-    rows[5000], rows[9999], rows[1] = [1, 0], [0, 1], [0, -0.0]
-    assert count_distinct(rows, enough) == found
-
-
 def test_every_fit_is_told():
     told = []
     rows = np.random.default_rng(0).normal(size=(40, 2))
@@ -114,25 +102,3 @@ def test_one_segment_of_identical_customers_has_no_spread():
     assert found.centroids.tolist() == [[0.1, 0.1]]
     assert found.labels.tolist() == [0] * 20
     assert found.inertia == 0
-
-
-def test_the_model_keeps_what_scoring_needs():
-    rows = np.array([[float(i)] for i in range(10)] + [[100.0], [101.0]])
-    model = kmeans_model(np.array([[4.0], [100.0]]), rows, ["age"], {"k": 2})
-    assert (model.algorithm, model.metric, model.feature_names) == (
-        "k_means",
-        "euclidean",
-        ("age",),
-    )
-    assert model.arrays["centroids"].tolist() == [[4], [100]]
-    # Distances 4 3 2 1 0 1 2 3 4 5 and 0 1: sorted 0 0 1 1 1 2 2 3 3 4 4 5; ranks 5.5 and 10.945.
-    assert model.arrays["distance_percentiles"].tolist() == [[50, 2], [99.5, 5]]
-    assert dict(model.parameters) == {"k": 2}
-
-
-def test_the_reference_distance_is_unclipped_where_the_flag_is():
-    clipped = np.array([[0.0], [1.0], [9.0], [10.0]])
-    unclipped = np.array([[-20.0], [1.0], [9.0], [10.0]])
-    centroids = np.array([[0.0], [10.0]])
-    model = kmeans_model(centroids, clipped, ["x"], {}, unclipped=unclipped)
-    assert model.arrays["distance_percentiles"].tolist() == [[50, 1], [99.5, 20]]

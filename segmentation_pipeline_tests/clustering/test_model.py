@@ -167,7 +167,7 @@ def test_a_save_that_fails_leaves_no_folder_under_the_final_name(model, tmp_path
     def fail(descriptor):
         raise OSError("disk full")
 
-    monkeypatch.setattr("segmentation_pipeline.clustering.model.os.fsync", fail)
+    monkeypatch.setattr("segmentation_pipeline.durable.os.fsync", fail)
     with pytest.raises(OSError, match="disk full"):
         save_model(model, tmp_path / "1")
     assert not (tmp_path / "1").exists()

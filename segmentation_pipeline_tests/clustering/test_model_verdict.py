@@ -3,12 +3,15 @@
 import numpy as np
 import pytest
 
-from segmentation_pipeline.clustering.kmeans import fit_partitions, kmeans_model, one_segment
+from segmentation_pipeline.clustering.fitted_model import make_model
+from segmentation_pipeline.clustering.k_means_family import KMeansFamily
 from segmentation_pipeline.clustering.model_verdict import (
-    judge_model,
+    judge_segments,
     prepare_with,
     raw_features,
+    segments_given,
 )
+from segmentation_pipeline.clustering.new_model import Training, judge_kept
 from segmentation_pipeline.features.applying import apply_preparation
 from segmentation_pipeline.features.fitting import fit_preparation
 from segmentation_pipeline.features.sample import FeatureSample
@@ -17,14 +20,18 @@ from segmentation_pipeline.specification.segmentation import SegmentationSpec
 DEGREES = ["Bachelor", "Master", "Doctorate"]
 
 
-def specify(features, seed=3):
+def specify(features, seed=3, tried=(2, 4)):
     features = {name: {"criterion": "needs"} | feature for name, feature in features.items()}
     return SegmentationSpec.model_validate(
         {
             "title": "test",
             "criteria": {"needs": "test"},
             "features": features,
-            "clustering": {"seed": seed},
+            "clustering": {
+                "seed": seed,
+                "minimum_segments": tried[0],
+                "maximum_segments": tried[1],
+            },
         }
     )
 
@@ -43,16 +50,27 @@ def types_of(columns, **known):
 def fitted(sample, spec, k):
     preparation = fit_preparation(sample, spec)
     matrix = apply_preparation(preparation, sample)
-    partition = one_segment(matrix) if k == 1 else fit_partitions(matrix, [k], seed=1, n_init=5)[0]
-    parameters = {"reason": "one segment: all 3 customers are identical in these features"}
-    model = kmeans_model(partition.centroids, matrix, preparation.column_names, parameters)
+    family = KMeansFamily([k], starts=5)
+    (fit,) = family.fit(matrix, seed=1)
+    model = make_model(
+        fit,
+        family.assigner(fit.arrays, fit.parameters),
+        matrix,
+        preparation.column_names,
+        {"reason": "one segment: all 3 customers are identical in these features"},
+    )
     return preparation, model
 
 
-def verdict_of(columns, spec, k, tried=(2, 3, 4), **options):
+def judged(model, preparation, sample, spec, types, workers=1):
+    training = Training(preparation, np.empty((0, 0)), None, sample, types)
+    return judge_kept(spec, training, model, workers)
+
+
+def verdict_of(columns, spec, k, **options):
     sample = sample_of(columns)
     preparation, model = fitted(sample, spec, k)
-    return judge_model(model, preparation, sample, spec, types_of(columns), tried=tried, **options)
+    return judged(model, preparation, sample, spec, types_of(columns), **options)
 
 
 def planted(n=1200):
@@ -102,7 +120,7 @@ def test_one_correlated_gaussian_is_a_continuum():
 
 def test_neither_threads_nor_a_second_run_change_it():
     columns = {name: values[:200] for name, values in planted().items()}
-    found = [verdict_of(columns, SPEC, 3, tried=(3,), workers=workers) for workers in (1, 2, 1)]
+    found = [verdict_of(columns, SPEC, 3, workers=workers) for workers in (1, 2, 1)]
 
     assert found[0] == found[1] == found[2]
 
@@ -123,7 +141,7 @@ def test_a_sample_of_equal_customers_has_no_structure():
     preparation, model = fitted(sample_of({"hours": np.array([0.0, 0.0, 9.0, 9.0])}), spec, 2)
     alike = sample_of({"hours": np.zeros(50)})
 
-    found = judge_model(model, preparation, alike, spec, {"hours": "DOUBLE"}, tried=(2,))
+    found = judged(model, preparation, alike, spec, {"hours": "DOUBLE"})
 
     assert found.word == "no structure"
     assert found.sentence.startswith("All customers that were looked at are alike")
@@ -137,12 +155,30 @@ def test_a_segment_of_which_nobody_was_drawn_is_not_supported():
     preparation, model = fitted(sample_of({"hours": everybody}), spec, 3)
     drawn = sample_of({"hours": everybody[:200]})
 
-    found = judge_model(model, preparation, drawn, spec, {"hours": "DOUBLE"}, tried=(3,))
+    found = judged(model, preparation, drawn, spec, {"hours": "DOUBLE"})
 
     assert (found.n_segments, found.separated) == (3, False)
     assert found.word not in {"supported", "weak"}
     assert found.evidence is not None
     assert sorted(found.evidence.stability.jaccards) == [0.0, 1.0, 1.0]
+
+
+def test_segments_that_nobody_fitted_are_judged_by_their_labels():
+    columns = planted()
+    sample = sample_of(columns)
+    preparation = fit_preparation(sample, SPEC)
+    features = raw_features(preparation, sample, SPEC, types_of(columns))
+    given = np.where(columns["euros"] > np.exp(5.0), np.where(columns["hours"] > 25, 2, 1), 0)
+    given[:6] = -1
+
+    found = judge_segments(
+        segments_given(given), features, prepare_with(preparation), seed=3, tried=[], n_tried=1
+    )
+
+    assert (found.verdict.word, found.verdict.n_segments) == ("supported", 3)
+    assert found.verdict.evidence is not None
+    assert found.verdict.evidence.stability.worst > 0.99
+    assert [*found.nulls] == [3]
 
 
 KINDS = {

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from segmentation_pipeline.errors import SourceError
-from segmentation_pipeline.ingestion import csv_text
+from segmentation_pipeline.ingestion import csv_text, decoding
 from segmentation_pipeline.ingestion.csv_text import verified_csv
 from segmentation_pipeline.ingestion.files import digest_file
 
@@ -83,7 +83,7 @@ def test_every_latin_1_byte_and_characters_beyond_the_basic_plane_survive(worksh
         ("id,age,name\n1,1,a\n".encode("utf-16-le"), "utf-8", "line 1 holds a NUL"),
         (TEXT.encode("utf-16"), "utf-8", "declare `encoding: utf-16`"),
         (TEXT.encode("utf-8-sig"), "latin-1", "declare `encoding: utf-8`"),
-        (b'id,"age,name\n1,1,a\n', "utf-8", "line 1 cannot be read as a header"),
+        (b'id,"age,name\n1,1,a\n', "utf-8", "line 1 cannot be read"),
     ],
 )
 def test_what_is_no_such_text_stops_with_its_line(
@@ -99,7 +99,7 @@ def test_what_is_no_such_text_stops_with_its_line(
 
 @pytest.mark.parametrize("chunk_bytes", [3, 5, 7, 1 << 20])
 def test_chunks_may_end_anywhere(workshop, make_source, monkeypatch, chunk_bytes):
-    monkeypatch.setattr(csv_text, "_CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(decoding, "_CHUNK_BYTES", chunk_bytes)
     monkeypatch.setattr(csv_text, "_HEADER_BYTES", 1 << 20)
     content = "id,age,name\r\n1,1,Zoé😀\r\n2,2,\r\n\r\n3,3,x\r\n\r\n\r\n"
     workshop.write(content)
@@ -135,7 +135,7 @@ def test_a_gzip_bomb_stops_before_it_has_unpacked(workshop, make_source, monkeyp
     # A megabyte of blanks shrinks 1000 times, a file people use 3 to 30 times.
     bomb = gzip.compress(b"id,age,name\n" + b" " * 2_000_000)
     workshop.write(bomb, "people.csv.gz")
-    monkeypatch.setattr(csv_text, "SMALLEST_BOMB_BYTES", 1_000_000)
+    monkeypatch.setattr(decoding, "SMALLEST_BOMB_BYTES", 1_000_000)
     with pytest.raises(SourceError, match="unpacks to more than 200 times its size"):
         workshop.load(make_source(path="people.csv.gz"))
     honest = gzip.compress(TEXT.encode() + os.urandom(10_000).hex().encode())

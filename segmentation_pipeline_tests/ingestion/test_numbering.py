@@ -12,18 +12,18 @@ LONG = "too many values"
 
 
 def text_of(path, header_lines, lines, header=("a", "b")):
-    return CsvText(path, False, header, header_lines, "\n", lines)
+    return CsvText(path, header, header_lines, lines, len(header))
 
 
 def test_without_rejects_rows_stand_on_consecutive_lines(tmp_path):
-    numbered = number_rows("f.csv", text_of(tmp_path, 1, 4), ",", 3, [])
+    numbered = number_rows("f.csv", text_of(tmp_path, 1, 4), 3, [])
     assert [numbered.numbering.line(row) for row in range(3)] == [2, 3, 4]
 
 
 def test_lines_move_on_after_each_reject(tmp_path):
     # Lines 2, 4, 5 and 8 are unreadable; 3, 6, 7 and 9 are rows.
     rejects = [(2, SHORT), (4, SHORT), (5, LONG), (8, SHORT)]
-    numbered = number_rows("f.csv", text_of(tmp_path, 1, 9), ",", 4, rejects)
+    numbered = number_rows("f.csv", text_of(tmp_path, 1, 9), 4, rejects)
     assert [numbered.numbering.line(row) for row in range(4)] == [3, 6, 7, 9]
     assert list(numbered.numbering.rows_before) == [1, 3, 4]
     assert [(bad.line, bad.reason) for bad in numbered.unreadable] == rejects
@@ -31,7 +31,7 @@ def test_lines_move_on_after_each_reject(tmp_path):
 
 def test_a_header_of_two_lines_shifts_all(tmp_path):
     # DuckDB counts the header as one line.
-    numbered = number_rows("f.csv", text_of(tmp_path, 2, 5), ",", 2, [(3, SHORT)])
+    numbered = number_rows("f.csv", text_of(tmp_path, 2, 5), 2, [(3, SHORT)])
     assert [numbered.numbering.line(row) for row in range(2)] == [3, 5]
     assert numbered.unreadable == [UnreadableLine(4, SHORT)]
 
@@ -39,25 +39,25 @@ def test_a_header_of_two_lines_shifts_all(tmp_path):
 def test_line_breaks_within_values_and_blank_lines_are_followed(tmp_path):
     path = tmp_path / "f.csv"
     path.write_text('a,b\n1,"x\ny\nz"\n\n2,y\nshort\n\n\n3,"p\nq"\n4,z\n')
-    numbered = number_rows("f.csv", text_of(path, 1, 12), ",", 4, [(5, SHORT)])
+    numbered = number_rows("f.csv", text_of(path, 1, 12), 4, [(5, SHORT)])
     assert [numbered.numbering.line(row) for row in range(4)] == [2, 6, 10, 12]
     assert numbered.unreadable == [UnreadableLine(7, SHORT)]
 
 
-def test_a_blank_line_is_a_row_where_there_is_one_column(tmp_path):
-    path = tmp_path / "f.csv"
-    path.write_text("a\n1\n\n2\n\n\n")
-    numbered = number_rows("f.csv", text_of(path, 1, 4, ("a",)), ",", 5, [])
-    assert [numbered.numbering.line(row) for row in range(5)] == [2, 3, 4, 5, 6]
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_a_blank_line_is_no_row_even_of_one_column(workshop, make_source, line_end):
+    workshop.write("id\n1\n\n2\n\n\n".replace("\n", line_end))
+    workshop.load(make_source(columns={"id": {"type": "text"}}))
+    assert workshop.rows() == [(1, "1"), (2, "2")]
 
 
 def test_lines_that_are_not_accounted_for_stop(tmp_path):
     path = tmp_path / "f.csv"
     path.write_text('a,b\n1,"open\n2,b\n3,c\n')
     with pytest.raises(SourceError, match=r"f.csv: .* line 2 opens a quotation mark"):
-        number_rows("f.csv", text_of(path, 1, 4), ",", 1, [(2, OPEN_QUOTE)])
+        number_rows("f.csv", text_of(path, 1, 4), 1, [(2, OPEN_QUOTE)])
     with pytest.raises(SourceError, match=r"f.csv: 1 rows should stand in it, and 0 can be read"):
-        number_rows("f.csv", text_of(path, 1, 4), ",", 0, [])
+        number_rows("f.csv", text_of(path, 1, 4), 0, [])
 
 
 # What follows asks DuckDB too.

@@ -180,7 +180,7 @@ class Workbench:
         sizes = ", ".join(f"({number}, {numbers.count(number)})" for number in segments)
         of_segments = f"FROM (VALUES {sizes}) AS t(number, size)"
         identity = f"'{segmentation}-' || number AS segment_id"
-        return {
+        queries = {
             "customer_segments": f"""
                 SELECT customer_id, {identity}, segment_id AS raw_segment_id,
                     '{segmentation}-' || (number % {len(segments)} + 1) AS runner_up_segment_id,
@@ -190,7 +190,7 @@ class Workbench:
                 """,
             "segments": f"""
                 SELECT {identity}, 'segment ' || number AS label, size::BIGINT AS customers,
-                    size / {total} AS share, 'weak' AS verdict
+                    size / {total} AS share, FALSE AS is_noise, 'weak' AS verdict
                 {of_segments}
                 """,
             "segment_profiles": f"""
@@ -210,7 +210,8 @@ class Workbench:
                 {of_segments}
                 """,
             "model_candidates": f"""
-                SELECT 'k_means' AS algorithm, {len(segments)} AS segments,
+                SELECT 'k_means' AS algorithm, 'segments={len(segments)}' AS parameters,
+                    'euclidean' AS metric, {len(segments)} AS segments,
                     0.5::DOUBLE AS silhouette, 0.01::DOUBLE AS silhouette_standard_error,
                     1::DOUBLE AS davies_bouldin, 1::DOUBLE AS calinski_harabasz,
                     1::DOUBLE AS inertia, 0.3::DOUBLE AS smallest_share, TRUE AS is_admissible,
@@ -232,6 +233,19 @@ class Workbench:
                     6::BIGINT AS distinct_values, NULL::DOUBLE AS unseen_share
                 """,
         }
+        return {name: _completed(name, query) for name, query in queries.items()}
+
+
+def _completed(name: str, query: str) -> str:
+    """Give a hand-made table the columns that it may lack by its contract, without values."""
+    columns = CONTRACTS[name].work_columns
+    lacking = [
+        f"NULL::{column.type} AS {column.name}"
+        for column in columns
+        if column.is_nullable and f" AS {column.name}" not in query
+    ]
+    names = ", ".join(column.name for column in columns)
+    return f"SELECT {names} FROM (SELECT {', '.join(['*', *lacking])} FROM ({query}))"
 
 
 ASSIGNED = {"engagement": (1, 1, 1, 1, 2, 2), "profession": (1, 2, 3, 1, 2, 3)}

@@ -29,8 +29,8 @@ FAULTS = {
         'customer_segments: 1 rows repeat the key ("segmentation", "customer_id")',
     ),
     "a value is missing": (
-        f"UPDATE {E}.customer_segments SET distance = NULL WHERE customer_id IN ('c1', 'c2')",
-        "customer_segments.distance has no value in 2 rows",
+        f"UPDATE {E}.customer_segments SET is_outlier = NULL WHERE customer_id IN ('c1', 'c2')",
+        "customer_segments.is_outlier has no value in 2 rows",
     ),
     "a size is not that of the segment": (
         f"UPDATE {E}.segments SET customers = customers + 1 WHERE segment_id = 'engagement-1'",
@@ -91,7 +91,7 @@ def test_columns_beyond_the_contract_stay_in_the_warehouse(workbench, night):
 
 
 def test_an_empty_segment_is_no_fault(workbench, night):
-    nobody = "('engagement-3', 'nobody tonight', 0, 0, 'weak')"
+    nobody = "('engagement-3', 'nobody tonight', 0, 0, FALSE, 'weak')"
     workbench.publish_after(night(1), f"INSERT INTO {E}.segments VALUES {nobody}")
 
     assert workbench.read("SELECT customers FROM segments WHERE label = 'nobody tonight'") == [(0,)]
@@ -106,6 +106,7 @@ def test_rows_come_out_sorted_however_many_there_are(workbench, night):
         SELECT 'k' || lpad(hash(number)::VARCHAR, 20, '0') AS customer_id,
             'engagement-' || (number % 2 + 1) AS segment_id, segment_id AS raw_segment_id,
             NULL::VARCHAR AS runner_up_segment_id, 1::DOUBLE AS distance, NULL::DOUBLE AS margin,
+            NULL::DOUBLE AS probability,
             FALSE AS is_borderline, FALSE AS is_outlier
         FROM range(300_000) AS t(number)
         """,

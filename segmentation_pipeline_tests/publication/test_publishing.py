@@ -24,11 +24,11 @@ def test_readers_find_the_rows_of_all_segmentations_with_where_they_come_from(wo
     assert verify(workbench.home.published) == []
     origin = (FIRST, "run-1", 1)
     assert workbench.read("FROM segments") == [
-        ("engagement", "engagement-1", "segment 1", 4, 4 / 6, "weak", *origin, False),
-        ("engagement", "engagement-2", "segment 2", 2, 2 / 6, "weak", *origin, False),
-        ("profession", "profession-1", "segment 1", 2, 2 / 6, "weak", *origin, False),
-        ("profession", "profession-2", "segment 2", 2, 2 / 6, "weak", *origin, False),
-        ("profession", "profession-3", "segment 3", 2, 2 / 6, "weak", *origin, False),
+        ("engagement", "engagement-1", "segment 1", 4, 4 / 6, False, "weak", *origin, False),
+        ("engagement", "engagement-2", "segment 2", 2, 2 / 6, False, "weak", *origin, False),
+        ("profession", "profession-1", "segment 1", 2, 2 / 6, False, "weak", *origin, False),
+        ("profession", "profession-2", "segment 2", 2, 2 / 6, False, "weak", *origin, False),
+        ("profession", "profession-3", "segment 3", 2, 2 / 6, False, "weak", *origin, False),
     ]
     assert workbench.read("FROM customer_segments") == [
         (
@@ -39,6 +39,7 @@ def test_readers_find_the_rows_of_all_segmentations_with_where_they_come_from(wo
             f"{segmentation}-{segment % len(set(numbers)) + 1}",
             float(segment),
             0.5,
+            None,
             False,
             False,
             *origin,

@@ -8,7 +8,12 @@ import datetime as dt
 from dataclasses import dataclass
 
 from segmentation_pipeline.clustering.model import SegmentModel
-from segmentation_pipeline.clustering.registry import ModelRecord, champion, load_champion
+from segmentation_pipeline.clustering.registry import (
+    ModelRecord,
+    champion,
+    load_champion,
+    version_record,
+)
 from segmentation_pipeline.errors import StaleUpstreamError
 from segmentation_pipeline.specification.home import Home, fitting_digest
 from segmentation_pipeline.warehouse import Connection
@@ -45,6 +50,17 @@ def champion_in_force(
     expected = fitting_digest(home.segmentations[segmentation])
     if record is None or record.specification_digest != expected:
         return None
+    return Champion(record, load_champion(home.models, record))
+
+
+def load_version(
+    connection: Connection, home: Home, segmentation: str, model_version: int
+) -> Champion:
+    """Load a version that was in force on an earlier night, whatever the YAML says now.
+
+    Raises ClusteringError where it is not in the registry, or its files were altered.
+    """
+    record = version_record(connection, segmentation, model_version)
     return Champion(record, load_champion(home.models, record))
 
 

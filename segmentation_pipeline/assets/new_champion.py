@@ -1,0 +1,138 @@
+"""From the warehouse to a registered model: the way of a night that has to fit one."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segmentation_pipeline.clustering.champion import Champion
+from segmentation_pipeline.clustering.new_model import (
+    NewModel,
+    Training,
+    given_model,
+    judge_kept,
+    search_model,
+)
+from segmentation_pipeline.clustering.preprocessing_effect import (
+    MOST_CUSTOMERS,
+    PreparedVariant,
+    compare_preprocessing,
+)
+from segmentation_pipeline.clustering.registry import ModelRecord, register_champion
+from segmentation_pipeline.clustering.rules import rule_labels, rules_model
+from segmentation_pipeline.clustering.structure.examination import SAMPLE_ROWS
+from segmentation_pipeline.clustering.structure.raw_features import Labels, RawFeature
+from segmentation_pipeline.clustering.tables import (
+    CANDIDATES_SCHEMA,
+    CENTRES_SCHEMA,
+    candidate_rows,
+    centre_rows,
+)
+from segmentation_pipeline.clustering.verdicts import keep_verdict
+from segmentation_pipeline.features import (
+    Preparation,
+    kept_preparation,
+    read_feature_sample,
+    read_sample,
+)
+from segmentation_pipeline.segments.short_rule import short_rule_fidelity
+from segmentation_pipeline.specification.home import Home, fitting_digest
+from segmentation_pipeline.warehouse import Build, Connection, Table, column_types, write_rows
+
+
+def fit_champion(
+    connection: Connection,
+    home: Home,
+    name: str,
+    build: Build,
+    progress: Callable[[str], None],
+) -> tuple[ModelRecord, str]:
+    """Make a new model and put it in force; returns its record, and where it comes from."""
+    spec, limits = home.segmentations[name], home.customers.limits
+    training = _training(connection, home, name, kept_preparation(connection, name))
+
+    def fidelity(features: Sequence[RawFeature], labels: Labels) -> float:
+        return short_rule_fidelity(features, labels, seed=spec.clustering.seed)
+
+    if spec.clustering.rules is None:
+        made = search_model(spec, training, limits, fidelity=fidelity, progress=progress)
+    else:
+        model = rules_model(spec.clustering.rules, training.sample)
+        table = Table(name, "engineered_features")
+        labels = rule_labels(connection, model, table, seed=spec.clustering.seed, limit=SAMPLE_ROWS)
+        made = given_model(spec, training, model, labels.astype(np.intp), limits, fidelity=fidelity)
+    record = register_champion(
+        connection,
+        home.models,
+        made.model,
+        build,
+        segmentation=name,
+        specification_digest=fitting_digest(spec),
+        preparation_digest=training.preparation.digest,
+        reason=made.reason,
+    )
+    keep_verdict(connection, record, made.judgement.verdict, build)
+    _write(connection, name, made, training.preparation.column_names, build)
+    return record, "fitted on this night's customers"
+
+
+def judge_champion(
+    connection: Connection, home: Home, name: str, champion: Champion, build: Build
+) -> None:
+    """Judge a model in force whose own night ended before it could."""
+    preparation = Preparation.from_json(champion.preparation)
+    training = _training(connection, home, name, preparation)
+    spec = home.segmentations[name]
+    verdict = judge_kept(spec, training, champion.model, home.customers.limits.threads or 2)
+    keep_verdict(connection, champion.record, verdict, build)
+
+
+def prepare_otherwise(
+    connection: Connection, home: Home, name: str, champion: Champion
+) -> list[PreparedVariant]:
+    """Group tonight's customers as declared and without scaling; nothing for one segment."""
+    spec, preparation = home.segmentations[name], Preparation.from_json(champion.preparation)
+    if champion.record.k < 2:
+        return []
+    sample = read_feature_sample(
+        connection,
+        Table(name, "engineered_features"),
+        list(dict.fromkeys(row.feature for row in preparation.scalings)),
+        seed=spec.clustering.seed,
+        limit=MOST_CUSTOMERS,
+    )
+    return compare_preprocessing(preparation, sample, spec, champion.record.k)
+
+
+def _training(connection: Connection, home: Home, name: str, preparation: Preparation) -> Training:
+    spec, limits = home.segmentations[name], home.customers.limits
+    seed = spec.clustering.seed
+
+    def read(columns: Sequence[str]) -> NDArray[np.float64]:
+        matrix = Table(name, "feature_matrix")
+        _, sample = read_sample(
+            connection, matrix, columns, seed=seed, limit=limits.sample_customers
+        )
+        return sample.astype(np.float64)
+
+    engineered = Table(name, "engineered_features")
+    types = column_types(connection, engineered)
+    features = list(dict.fromkeys(row.feature for row in preparation.scalings))
+    columns, unclipped = preparation.column_names, preparation.unclipped_names
+    return Training(
+        preparation=preparation,
+        matrix=read(columns),
+        unclipped=read(unclipped) if unclipped != columns else None,
+        sample=read_feature_sample(connection, engineered, features, seed=seed, limit=SAMPLE_ROWS),
+        types=types,
+    )
+
+
+def _write(
+    connection: Connection, name: str, made: NewModel, columns: Sequence[str], build: Build
+) -> None:
+    candidates = candidate_rows(made.candidates, made.judgement.nulls)
+    table = Table(name, "model_candidates")
+    write_rows(connection, table, CANDIDATES_SCHEMA, candidates, build)
+    centres = centre_rows(made.centres, columns)
+    write_rows(connection, Table(name, "segment_model"), CENTRES_SCHEMA, centres, build)

@@ -1,0 +1,187 @@
+"""What the choice among candidates reads, and how it is gathered from a fit.
+
+What belongs here: which figures there are of every candidate. The figures themselves belong to
+`validity`, `stability` and `structure`, the rule that reads them to `choice`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segmentation_pipeline.clustering.metrics import Similarity
+from segmentation_pipeline.clustering.model import JSON
+from segmentation_pipeline.clustering.silhouette import silhouette_widths
+from segmentation_pipeline.clustering.stability import FitPredict, Stability, cluster_stability
+from segmentation_pipeline.clustering.structure.border import (
+    UNSEPARATED,
+    BorderTest,
+    Split,
+    border_test,
+)
+from segmentation_pipeline.clustering.structure.raw_features import NOISE, Labels, Matrix
+from segmentation_pipeline.clustering.validity import (
+    Halves,
+    HeldOut,
+    Neighbourhoods,
+    crowded_leak,
+    held_out,
+    neighbourhoods,
+    random_halves,
+)
+from segmentation_pipeline.specification.clustering import Algorithm
+
+EVIDENCE_ROWS = 2_000
+"""Customers that the figures are taken on. More would make a border's share of the links smaller,
+and so change what "clearly" means in the rule that compares them."""
+N_RESAMPLES = 20
+"""Bootstrap draws of a candidate. The mean of twenty Jaccards has a standard error of .02 near the
+threshold of .75; the partition that is published gets a hundred for its verdict."""
+CENTRED: tuple[Algorithm, ...] = ("k_means", "k_medoids")
+"""Families whose number of segments the border between two centres decides."""
+LARGEST_NOISE_SHARE = 0.2
+"""More noise than this is no answer to who the customers are."""
+NOTHING_STABLE = Stability((), "bootstrap")
+NOTHING_HELD_OUT = HeldOut(0.0, ())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CandidateEvidence:
+    """All that the choice knows of one candidate.
+
+    `labels` (m,) are those of the shared sample. `reason` says why it is inadmissible, and is empty
+    for an admissible one. What isn't computed speaks for nobody: `stability` and `held_out` of an
+    inadmissible one (but for the gains of a mixture), `border` of one that isn't stable, or not of
+    K-Means or K-Medoids. Of the autoencoder everything is measured in the customers' own columns,
+    not in latent ones.
+    """
+
+    algorithm: Algorithm
+    parameters: Mapping[str, JSON]
+    segments: int
+    labels: Labels
+    noise_share: float
+    smallest_share: float
+    silhouette: float
+    stability: Stability
+    border: BorderTest
+    held_out: HeldOut
+    crowded_leak: float
+    reason: str = ""
+
+    @property
+    def is_admissible(self) -> bool:
+        """Whether it may be published at all."""
+        return not self.reason
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SharedSample:
+    """What the figures of all candidates share: computed once.
+
+    `matrix` (m, d) are at most 2,000 customers in hash order; `splits`, of the same customers, are
+    those of the border test.
+    """
+
+    matrix: Matrix
+    similarity: Similarity
+    around: Neighbourhoods
+    halves: tuple[Halves, ...]
+    splits: tuple[Split, ...]
+    seed: int
+
+
+def share_sample(
+    matrix: Matrix, similarity: Similarity, splits: tuple[Split, ...], *, seed: int
+) -> SharedSample:
+    """Prepare what every candidate is measured on: neighbours and halvings of the customers."""
+    return SharedSample(
+        matrix=matrix,
+        similarity=similarity,
+        around=neighbourhoods(matrix, similarity),
+        halves=tuple(random_halves(len(matrix), seed=seed)),
+        splits=splits,
+        seed=seed,
+    )
+
+
+def gather_evidence(
+    sample: SharedSample,
+    algorithm: Algorithm,
+    parameters: Mapping[str, JSON],
+    assigned: NDArray[np.integer[Any]],
+    fit_predict: FitPredict,
+    *,
+    reason: str = "",
+    workers: int = 1,
+) -> CandidateEvidence:
+    """Measure one candidate on the shared sample.
+
+    Args:
+        sample: from `share_sample`.
+        algorithm: the family.
+        parameters: what tells the candidate from the family's others.
+        assigned: segments (m,) of the sample's customers, -1 for noise.
+        fit_predict: refits the candidate on other rows.
+        reason: why the candidate is inadmissible whatever its figures, or nothing.
+        workers: threads; they change nothing.
+
+    """
+    labels = assigned.astype(np.intp)
+    numbers, sizes = np.unique(labels[labels != NOISE], return_counts=True)
+    noise = float(np.mean(labels == NOISE))
+    if not reason and noise > LARGEST_NOISE_SHARE:
+        reason = (
+            f"inadmissible: {noise:.0%} of the customers are noise, "
+            f"more than {LARGEST_NOISE_SHARE:.0%}"
+        )
+    if not reason and len(numbers) < 2:
+        reason = "inadmissible: there are fewer than two segments in the sample"
+    stability, border, apart = NOTHING_STABLE, UNSEPARATED, NOTHING_HELD_OUT
+    if not reason:
+        stability = cluster_stability(
+            sample.matrix,
+            labels,
+            fit_predict,
+            seed=sample.seed,
+            n_resamples=N_RESAMPLES,
+            workers=workers,
+        )
+    if stability.stable and algorithm in CENTRED:
+        border = border_test(
+            sample.matrix, labels, sample.splits, fit_predict, seed=sample.seed, workers=workers
+        )
+    if not reason or algorithm == "gaussian_mixture":
+        apart = held_out(
+            sample.matrix,
+            len(numbers),
+            fit_predict,
+            sample.halves,
+            sample.similarity,
+            seed=sample.seed,
+            workers=workers,
+        )
+    return CandidateEvidence(
+        algorithm=algorithm,
+        parameters=parameters,
+        segments=len(numbers),
+        labels=labels,
+        noise_share=noise,
+        smallest_share=float(sizes.min(initial=len(labels))) / len(labels) if len(sizes) else 0.0,
+        silhouette=_silhouette(sample.matrix, labels, workers),
+        stability=stability,
+        border=border,
+        held_out=apart,
+        crowded_leak=crowded_leak(sample.around, labels),
+        reason=reason,
+    )
+
+
+def _silhouette(matrix: Matrix, labels: Labels, workers: int) -> float:
+    inside = labels != NOISE
+    if not inside.any():
+        return 0.0
+    widths = silhouette_widths(matrix[inside], [labels[inside].astype(np.int32)], workers=workers)
+    return float(widths.mean())

@@ -1,0 +1,266 @@
+"""Which fitted features are left out of the distance: those that tell nothing, or nothing new.
+
+What belongs here: the rules, applied to what `fitting` learned. A column without a value, or with a
+single one, is dropped by `fitting` already, and a one-hot encoding of identifiers is refused by
+`encoding`.
+
+A feature goes or stays as a whole: a rare category is a column that hardly varies, and two columns
+of one feature may well be each other's mirror image; neither says anything against the feature.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segmentation_pipeline.errors import PreparationError
+from segmentation_pipeline.features.applying import apply_preparation
+from segmentation_pipeline.features.preparation import Preparation
+from segmentation_pipeline.features.sample import FeatureSample
+from segmentation_pipeline.specification.features import FeatureSpec
+from segmentation_pipeline.specification.segmentation import SegmentationSpec
+from segmentation_pipeline.specification.selection import Selection
+
+Numbers = NDArray[np.float64]
+
+LOOKED_AT = 20_000
+"""So many customers of the sample are looked at: the standard error of a correlation of .98 is
+then .0003, of a share of .99 it is .0007."""
+FEWEST_CUSTOMERS = 20
+"""Among fewer, any two features may seem to be copies: of two customers, all are."""
+
+# 20 million numbers are 160 MB, and there are two such arrays.
+_MOST_NUMBERS = 20_000_000
+_EXPECTED_REPEATS = 20.0
+_EXACTLY = 1e-9
+
+
+def select_features(
+    preparation: Preparation, sample: FeatureSample, spec: SegmentationSpec
+) -> Preparation:
+    """Drop features from a preparation by the rules of `spec.selection`; each row says why.
+
+    `sample` is what the preparation was fitted on, in its order. The rules, in this order:
+
+    - numbers of customers: whole numbers of which no two are equal, although at random 20 pairs
+      would be (birthday problem: n (n - 1) / 2 pairs in the range that they span);
+    - missing share above `maximum_missing_share`, where `missing` is `centre`;
+    - near-constant: more than `maximum_same_share` have the same values in all of its columns;
+    - copies and correlations, as `_drop_repeats` says.
+
+    Equal samples drop equal features. Raises PreparationError where none is left.
+    """
+    features = list(dict.fromkeys(row.feature for row in preparation.scalings))
+    numbers = _look_at(preparation, sample)
+    missing = {row.feature: row.missing_share for row in preparation.selection}
+    blocks = [
+        _Block(
+            feature=feature,
+            columns=np.flatnonzero([row.feature == feature for row in preparation.scalings]),
+            missing_share=missing[feature],
+            weight=spec.features[feature].weight,
+        )
+        for feature in features
+    ]
+    reasons: dict[str, str] = {}
+    for block in blocks:
+        reason = _fault(
+            block, sample.values[block.feature], numbers, spec.features[block.feature], spec
+        )
+        if reason is not None:
+            reasons[block.feature] = reason
+    if len(numbers) >= FEWEST_CUSTOMERS:
+        left = [block for block in blocks if block.feature not in reasons]
+        reasons |= _drop_repeats(left, numbers, spec.selection.maximum_correlation)
+    return _without(preparation, reasons)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Block:
+    """A feature, the places of its columns in the matrix, and what decides between two."""
+
+    feature: str
+    columns: NDArray[np.intp]
+    missing_share: float
+    weight: float
+
+
+def _look_at(preparation: Preparation, sample: FeatureSample) -> Numbers:
+    """Prepare the first customers; their order is that of a hash, so that they are a sample."""
+    fitting = max(_MOST_NUMBERS // len(preparation.scalings), 10 * FEWEST_CUSTOMERS)
+    rows = slice(min(LOOKED_AT, fitting))
+    looked_at = {feature: values[rows] for feature, values in sample.values.items()}
+    return apply_preparation(preparation, FeatureSample(sample.customer_ids[rows], looked_at))
+
+
+def _fault(
+    block: _Block,
+    values: NDArray[Any],
+    numbers: Numbers,
+    feature: FeatureSpec,
+    spec: SegmentationSpec,
+) -> str | None:
+    """Say what is wrong with a feature taken by itself; None if nothing is."""
+    limits: Selection = spec.selection
+    if _is_numbering(values):
+        return "no two customers have the same whole number: it looks like an identifier"
+    if feature.missing == "centre" and block.missing_share > limits.maximum_missing_share:
+        return (
+            f"{_percent(block.missing_share)} of the customers have no value, more than "
+            f"{_percent(limits.maximum_missing_share)}"
+        )
+    same = _same_share(numbers[:, block.columns])
+    if same > limits.maximum_same_share:
+        return (
+            f"{_percent(same)} of the customers do not differ in it, more than "
+            f"{_percent(limits.maximum_same_share)}"
+        )
+    return None
+
+
+def _is_numbering(values: NDArray[Any]) -> bool:
+    """Whether whole numbers, shape (n,), tell customers apart as only numbering them does."""
+    if values.dtype == object:
+        return False
+    present = values[~np.isnan(values)]
+    if len(present) < FEWEST_CUSTOMERS or not (present == np.rint(present)).all():
+        return False
+    expected = len(present) * (len(present) - 1) / 2 / (float(np.ptp(present)) + 1.0)
+    return expected >= _EXPECTED_REPEATS and len(np.unique(present)) == len(present)
+
+
+def _same_share(columns: Numbers) -> float:
+    """The share of the commonest row of (n, p), where it is above a half; else some lower one."""
+    # What more than half of all rows have is the median: no sorting, and no hashing of rows.
+    middle = len(columns) // 2
+    medians = np.partition(columns, middle, axis=0)[middle]
+    return float((columns == medians).all(axis=1).mean())
+
+
+def _drop_repeats(
+    blocks: list[_Block], numbers: Numbers, maximum_correlation: float
+) -> dict[str, str]:
+    """Feature -> why it is dropped, for each that repeats one that is kept.
+
+    The best comes first (fewest missing values, then the larger weight, then the first in the
+    file); each next one is kept unless it repeats one that is kept. So whatever is dropped has one
+    that stands for it, and no chain of neighbours removes two features that differ.
+
+    Two features correlate by the square root of the RV coefficient (Escoufier 1973) of their
+    columns' ranks: for two numbers that is |Spearman's rho|, for two 0/1 columns |phi|. They are
+    copies where it is 1 and the same of their values too, so that both make the same distances but
+    for scale. (The values alone won't do: one extreme customer makes any two of them correlate.)
+    """
+    if not blocks:
+        return {}
+    ordered = sorted(blocks, key=lambda one: (one.missing_share, -one.weight))
+    spreads = numbers.std(axis=0)
+    by_rank = _correlations(_standardised(_ranks(numbers)) * spreads, ordered)
+    copies = np.minimum(by_rank, _correlations(numbers - numbers.mean(axis=0), ordered))
+    kept: list[int] = []
+    reasons = {}
+    for index, block in enumerate(ordered):
+        reason = _repeats(
+            block,
+            [ordered[one] for one in kept],
+            by_rank[index, kept],
+            copies[index, kept],
+            maximum_correlation,
+        )
+        if reason is None:
+            kept.append(index)
+        else:
+            reasons[block.feature] = reason
+    return reasons
+
+
+def _repeats(
+    block: _Block,
+    kept: Sequence[_Block],
+    correlations: Numbers,
+    copies: Numbers,
+    maximum_correlation: float,
+) -> str | None:
+    """Say which of the kept features one repeats, by its correlations with them; None if none."""
+    if not kept:
+        return None
+    if copies.max() >= 1.0 - _EXACTLY:
+        other = kept[int(copies.argmax())]
+        return f"it copies `{other.feature}` but for scale and sign; {_preference(other, block)}"
+    if correlations.max() > maximum_correlation:
+        other = kept[int(correlations.argmax())]
+        return (
+            f"its correlation with `{other.feature}` is {_decimals(correlations.max())}, more than "
+            f"{_decimals(maximum_correlation)}; {_preference(other, block)}"
+        )
+    return None
+
+
+def _correlations(columns: Numbers, blocks: Sequence[_Block]) -> Numbers:
+    """Square roots of the RV coefficients of blocks of centred columns (n, d), (blocks, blocks).
+
+    Rounded to 12 digits, since the last bits of a matrix product depend on the machine.
+    """
+    columns = columns[:, np.concatenate([block.columns for block in blocks])]
+    edges = np.cumsum([0, *(len(block.columns) for block in blocks[:-1])])
+    products = columns.T @ columns
+    shared = np.add.reduceat(np.add.reduceat(products * products, edges, axis=0), edges, axis=1)
+    sizes = np.sqrt(np.outer(np.diag(shared), np.diag(shared)))
+    found: Numbers = np.divide(shared, sizes, out=np.zeros_like(shared), where=sizes > 0)
+    return np.sqrt(found).round(12)
+
+
+def _standardised(columns: Numbers) -> Numbers:
+    """Columns (n, d) with mean 0 and variance 1; one without spread becomes zeros."""
+    centred = columns - columns.mean(axis=0)
+    spreads = centred.std(axis=0)
+    found: Numbers = np.divide(centred, spreads, out=np.zeros_like(centred), where=spreads > 0)
+    return found
+
+
+def _ranks(columns: Numbers) -> Numbers:
+    """Ranks within each column of (n, d); equal values share the mean of theirs."""
+    from scipy.stats import rankdata
+
+    found: Numbers = rankdata(columns, axis=0)
+    return found
+
+
+def _preference(kept: _Block, dropped: _Block) -> str:
+    """Say why one of two is kept; the rule of `_drop_repeats`."""
+    if kept.missing_share < dropped.missing_share:
+        return "that one lacks fewer values"
+    if kept.weight > dropped.weight:
+        return "that one weighs more"
+    return "that one stands first in the file"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.4g} %"
+
+
+def _decimals(value: float) -> str:
+    return f"{value:.3g}"
+
+
+def _without(preparation: Preparation, reasons: Mapping[str, str]) -> Preparation:
+    """Take features out of a preparation; their rows of `selection` stay, and say why."""
+    scalings = tuple(row for row in preparation.scalings if row.feature not in reasons)
+    if not scalings:
+        told = "; ".join(f"`{feature}`: {reason}" for feature, reason in reasons.items())
+        raise PreparationError(
+            f"no feature is left to make segments by: {told}. Add another feature, or raise the "
+            "limit of `selection` that is named"
+        )
+    return Preparation(
+        encodings=tuple(row for row in preparation.encodings if row.feature not in reasons),
+        scalings=scalings,
+        selection=tuple(
+            replace(row, is_kept=False, reason=reasons[row.feature])
+            if row.feature in reasons and row.is_kept
+            else row
+            for row in preparation.selection
+        ),
+    )
