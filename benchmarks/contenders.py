@@ -33,12 +33,13 @@ class Contender(NamedTuple):
         return f"{self.settings['algorithm']}, {metric}"
 
 
-def fitted(contender: Contender, training: Matrix, names: list[str], segments: int) -> SegmentModel:
+def fitted(contender: Contender, training: Matrix, segments: int) -> SegmentModel:
     """The family's model of training rows, by its fit that is nearest to a number of segments."""
     (family,) = families_of(Clustering.model_validate(contender.settings), [segments])
     fits = family.fit(training, seed=0, workers=2)
     fit = min(fits, key=lambda one: abs(one.segments - segments))
     assigner = family.assigner(fit.arrays, fit.parameters)
+    names = [f"f{i}" for i in range(training.shape[1])]
     return make_model(fit, assigner, training, names, {}, workers=2)
 
 

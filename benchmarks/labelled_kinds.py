@@ -43,14 +43,14 @@ How to read it: each kind has labels, and every row of the table says how well o
 segments agrees with them: by the adjusted Rand index (ARI) and the adjusted mutual information
 (AMI), 1 for the labels themselves and 0 for chance. **own k**: the number of segments that the
 family's own rule took out of 2 to 20, without the labels; a dash where it took none, since nothing
-was repeatable. **true k**: the same family where it is told how many there are (of several
-candidates the one that its rule takes); a dash where a density family found no partition with as
-many. **scikit-learn**: its own algorithm, told the true k where it takes one; DBSCAN and HDBSCAN
-at their defaults. Noise counts as one more group.
+of it was repeatable and admissible. **true k**: the same family where it is told how many there are
+(of several candidates the one that its rule takes); a dash where a density family found no
+partition with as many. **scikit-learn**: its own algorithm, told the true k where it takes one, and
+so to be held against that; DBSCAN and HDBSCAN at their defaults. Noise counts as one more group.
 
 The first row of a kind is what the product would publish: the choice among all families. *Who
-knows the densities* is what nobody can exceed but by luck, since Gaussians overlap. Labels are one
-truth among others: two species of iris touch, and without labels nobody sees three groups there.
+knows the densities* is what nobody exceeds but by luck, since Gaussians overlap. Labels are one
+truth among others: two of the three species of iris touch.
 
 Generators are in `kinds.py`; features are standardised, settings the defaults.
 

@@ -101,6 +101,41 @@ def run(
 
 
 @app.command()
+def inspect(
+    files: Annotated[
+        list[Path], typer.Argument(help="Files of customers, below the home.", exists=True)
+    ],
+    home: Annotated[
+        Path, typer.Option(help="The folder that becomes the home.", file_okay=False)
+    ] = CURRENT,
+    write: Annotated[
+        bool,
+        typer.Option("--write", help="Write customers.yaml and a first segmentation there."),
+    ] = False,
+) -> None:
+    """Look at files, and propose a customers.yaml: types, keys, categories, personal columns."""
+    with _errors_to_exit_status():
+        from segmentation_pipeline.ingestion.first_segmentation import propose_segmentation
+        from segmentation_pipeline.ingestion.inspecting import propose_customers
+
+        customers = propose_customers(home, files)
+        if not write:
+            typer.echo(customers)
+            return
+        proposed = {
+            home / "customers.yaml": customers,
+            home / "segmentations" / "first_look.yaml": propose_segmentation(customers),
+        }
+        for path in proposed:
+            if path.exists():
+                raise PipelineError(f"{path} exists: move it away, or leave out --write")
+        for path, text in proposed.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            console.print(f"wrote {path}", highlight=False)
+
+
+@app.command()
 def check(home: HomeOption = CURRENT) -> None:
     """Read every file of a home and say what a night would do; touches nothing."""
     with _errors_to_exit_status():
@@ -109,7 +144,7 @@ def check(home: HomeOption = CURRENT) -> None:
         spec = load_home(home)
         console.print(f"{spec.customers.name}: customers.yaml and segmentations are well-formed.")
         for name, source in spec.customers.sources.items():
-            for line in check_source(spec.path, name, source):
+            for line in check_source(spec.path, name, source, os.environ):
                 console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
         for name, segmentation in spec.segmentations.items():
             used = [k for k, f in segmentation.features.items() if f.use == "clustering"]
@@ -325,7 +360,7 @@ def _default_date(home: Home) -> dt.date:
     # The one place that asks the clock: a mistyped year is no night yet, and sources without any
     # date are as they are today.
     today = dt.datetime.now(dt.UTC).date()
-    found = latest_date(home, not_after=today)
+    found = latest_date(home, not_after=today, environment=os.environ)
     if found is None:
         progress_console.print(f"No source tells its date: the night is for today, {today}.")
     return found or today

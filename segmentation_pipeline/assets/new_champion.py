@@ -1,6 +1,7 @@
 """From the warehouse to a registered model: the way of a night that has to fit one."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,12 @@ from segmentation_pipeline.clustering.preprocessing_effect import (
     PreparedVariant,
     compare_preprocessing,
 )
-from segmentation_pipeline.clustering.registry import ModelRecord, register_champion
+from segmentation_pipeline.clustering.registry import (
+    ModelRecord,
+    champion,
+    load_champion,
+    register_champion,
+)
 from segmentation_pipeline.clustering.rules import rule_labels, rules_model
 from segmentation_pipeline.clustering.structure.examination import SAMPLE_ROWS
 from segmentation_pipeline.clustering.structure.raw_features import Labels, RawFeature
@@ -29,15 +35,26 @@ from segmentation_pipeline.clustering.tables import (
     centre_rows,
 )
 from segmentation_pipeline.clustering.verdicts import keep_verdict
+from segmentation_pipeline.errors import PreparationError
 from segmentation_pipeline.features import (
     Preparation,
+    keep_preparation,
     kept_preparation,
+    make_feature_matrix,
     read_feature_sample,
     read_sample,
 )
+from segmentation_pipeline.features.matrix import check_features
 from segmentation_pipeline.segments.short_rule import short_rule_fidelity
 from segmentation_pipeline.specification.home import Home, fitting_digest
-from segmentation_pipeline.warehouse import Build, Connection, Table, column_types, write_rows
+from segmentation_pipeline.warehouse import (
+    Build,
+    Connection,
+    Table,
+    column_types,
+    record_build,
+    write_rows,
+)
 
 
 def fit_champion(
@@ -61,6 +78,9 @@ def fit_champion(
         table = Table(name, "engineered_features")
         labels = rule_labels(connection, model, table, seed=spec.clustering.seed, limit=SAMPLE_ROWS)
         made = given_model(spec, training, model, labels.astype(np.intp), limits, fidelity=fidelity)
+    old = _model_that_goes_on(connection, home, name, build, made)
+    if old is not None:
+        return _go_on(connection, home, name, build, made, old)
     record = register_champion(
         connection,
         home.models,
@@ -74,6 +94,60 @@ def fit_champion(
     keep_verdict(connection, record, made.judgement.verdict, build)
     _write(connection, name, made, training.preparation.column_names, build)
     return record, "fitted on this night's customers"
+
+
+def _model_that_goes_on(
+    connection: Connection, home: Home, name: str, build: Build, made: NewModel
+) -> Champion | None:
+    """Find the model before, where the YAML prefers it to a cut through a continuum."""
+    word = made.judgement.verdict.word
+    if home.segmentations[name].clustering.if_continuum != "keep_model" or word in (
+        "supported",
+        "weak",
+    ):
+        return None
+    record = champion(connection, name, build.as_of)
+    if record is None:
+        return None
+    old = Champion(record, load_champion(home.models, record))
+    types = column_types(connection, Table(name, "engineered_features"))
+    try:
+        check_features(Preparation.from_json(old.preparation), name, types)
+    except PreparationError:
+        return None  # Its features are gone: there is nothing to go on with.
+    return old
+
+
+def _go_on(
+    connection: Connection, home: Home, name: str, build: Build, made: NewModel, old: Champion
+) -> tuple[ModelRecord, str]:
+    """Put the model before in force under the changed YAML, with the features that it knows."""
+    word = made.judgement.verdict.word
+    reason = (
+        f"model version {old.record.model_version} goes on: of the new candidates the best is "
+        f"{word}, and `if_continuum` is keep_model"
+    )
+    preparation = Preparation.from_json(old.preparation)
+    keep_preparation(connection, name, preparation, build)
+    make_feature_matrix(connection, name, preparation, home.customers.limits, build)
+    record = register_champion(
+        connection,
+        home.models,
+        old.model,
+        build,
+        segmentation=name,
+        specification_digest=fitting_digest(home.segmentations[name]),
+        preparation_digest=old.record.preparation_digest,
+        reason=reason,
+    )
+    candidates = tuple(
+        replace(one, is_chosen=False, reason=f"lost: {reason}") if one.is_chosen else one
+        for one in made.candidates
+    )
+    _write_candidates(connection, name, replace(made, candidates=candidates), build)
+    # The centres that are there are those of the night that made the model.
+    record_build(connection, Table(name, "segment_model"), build)
+    return record, reason
 
 
 def judge_champion(
@@ -131,8 +205,12 @@ def _training(connection: Connection, home: Home, name: str, preparation: Prepar
 def _write(
     connection: Connection, name: str, made: NewModel, columns: Sequence[str], build: Build
 ) -> None:
+    _write_candidates(connection, name, made, build)
+    centres = centre_rows(made.centres, columns)
+    write_rows(connection, Table(name, "segment_model"), CENTRES_SCHEMA, centres, build)
+
+
+def _write_candidates(connection: Connection, name: str, made: NewModel, build: Build) -> None:
     candidates = candidate_rows(made.candidates, made.judgement.nulls)
     table = Table(name, "model_candidates")
     write_rows(connection, table, CANDIDATES_SCHEMA, candidates, build)
-    centres = centre_rows(made.centres, columns)
-    write_rows(connection, Table(name, "segment_model"), CENTRES_SCHEMA, centres, build)

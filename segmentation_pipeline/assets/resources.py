@@ -1,8 +1,9 @@
 """What a run holds: the home's lock and the one writing connection, for the whole of the run."""
 
 import datetime as dt
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -54,6 +55,14 @@ class Workshop(dg.ConfigurableResource):
     def home(self) -> Home:
         """The home's specification, as it was when the run began."""
         return self._home
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The environment of the run, in which sources that are databases find their URL.
+
+        It is no field: Dagster shows those in its UI.
+        """
+        return os.environ
 
     @contextmanager
     def step(self, context: Context) -> Iterator[tuple[Connection, Build]]:

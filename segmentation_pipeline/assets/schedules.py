@@ -2,6 +2,7 @@
 
 import datetime as dt
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -119,7 +120,7 @@ def _new_files_sensor(home: Home, nightly: "AssetJob") -> dg.SensorDefinition:
         if seen != looked_at:
             context.update_cursor(f"{seen}|{done}")
             return dg.SkipReason("source files changed: waiting until they stop growing")
-        as_of = latest_date(home)
+        as_of = latest_date(home, environment=os.environ)
         if as_of is None:
             return dg.SkipReason("no source says its date: start the night by hand")
         request = dg.RunRequest(run_key=seen, partition_key=as_of.isoformat())

@@ -65,15 +65,20 @@ def build_source_assets(home: Home) -> Sequence[dg.AssetsDefinition]:
 
 
 def _raw_asset(name: str, source: SourceSpec) -> dg.AssetsDefinition:
+    url = source.database.url_variable if source.database is not None else ""
+    origin = source.path or f"the database that {url} names"
+
     @dg.asset(
         key=raw_key(name),
-        description=source.description or f"The rows of {source.path}, typed and otherwise as is.",
+        description=source.description or f"The rows of {origin}, typed and otherwise as is.",
         kinds={"duckdb", source.format},
         tags={"source_kind": source.kind},
     )
     def raw(context: dg.AssetExecutionContext, workshop: Workshop) -> dg.MaterializeResult:
         with workshop.step(context) as (connection, build):
-            loaded = load_source(connection, workshop.home.path, name, source, build)
+            loaded = load_source(
+                connection, workshop.home.path, name, source, build, workshop.environment
+            )
             for column in loaded.ignored_columns:
                 context.log.warning(f"source {name}: column `{column}` is not declared: ignored")
             if loaded.ignored_columns and not source.is_attributes and source.duplicates != "keep":

@@ -110,6 +110,7 @@ def _gaussian_mixture(spec: Clustering, ks: Sequence[int]) -> Family:
         ks,
         covariances=tuple(spec.mixture.covariances),
         regularisation=spec.mixture.regularisation,
+        starts=spec.starts,
     )
 
 

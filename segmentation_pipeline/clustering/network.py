@@ -145,4 +145,3 @@ _PARTS = ("encoder_0", "encoder_1", "decoder_0", "decoder_1", "whitening")
 
 def _names(part: str) -> tuple[str, str]:
     return f"{part}_weights", f"{part}_biases"
-

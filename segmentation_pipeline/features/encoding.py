@@ -34,19 +34,20 @@ def encode_categories(
     """Make a vector per category, and the `other` rows for categories without one.
 
     `values` are the categories of the customers it is fitted on, shape (n,), None where missing;
-    only a one-hot encoding (the default) looks at them. Raises PreparationError for a one-hot
-    encoding of what looks like an identifier.
+    only a one-hot encoding (the default) looks at them. A neural encoding looks at other features,
+    too: `neural` makes it. Raises PreparationError for a one-hot encoding of what looks like an
+    identifier.
     """
     match encoding:
         case OrdinalEncoding(order=list(order)):
             ranks = {category: [float(rank)] for rank, category in enumerate(order, start=1)}
-            return _rows(feature, [VALUE], ranks, [None])
+            return encoding_rows(feature, [VALUE], ranks, [None])
         case OrdinalEncoding(values=dict(numbers)):
             vectors = {category: [float(number)] for category, number in numbers.items()}
-            return _rows(feature, [VALUE], vectors, [None])
+            return encoding_rows(feature, [VALUE], vectors, [None])
         case GivenEncoding(components=components, vectors=vectors):
             unknown = [None] * len(components)
-            return _rows(feature, _component_names(components), vectors, unknown)
+            return encoding_rows(feature, _component_names(components), vectors, unknown)
         case OneHotEncoding(maximum_categories=maximum):
             return _one_hot(feature, maximum, values)
         case _:
@@ -75,41 +76,27 @@ def look_up(lookup: Lookup, values: NDArray[Any]) -> tuple[dict[str | None, Numb
     return columns, int(np.count_nonzero(rows == unseen)) / max(n_present, 1)
 
 
-def _one_hot(feature: str, maximum: int, values: NDArray[Any]) -> list[EncodingRow]:
-    counts = Counter(value for value in values if value is not None)
-    if len(counts) > max(maximum, _FEW_CATEGORIES, sum(counts.values()) / 2):
+def refuse_identifier(feature: str, counts: Mapping[str, int], maximum: int = 0) -> None:
+    """Raise PreparationError where half of the customers have a category that nobody shares.
+
+    `counts` are customers by category; up to `maximum` categories, or 20, are never too many.
+    """
+    customers = sum(counts.values())
+    if len(counts) > max(maximum, _FEW_CATEGORIES, customers / 2):
         raise PreparationError(
             f"feature `{feature}` looks like an identifier: {len(counts)} categories among "
-            f"{sum(counts.values())} customers; leave it out, or give its categories an `encoding` "
-            "of kind ordinal or given"
+            f"{customers} customers; leave it out, or give its categories an `encoding` of kind "
+            "ordinal or given"
         )
-    # Ties by name: the order of rows must not decide.
-    kept = sorted(sorted(counts), key=lambda category: -counts[category])[:maximum]
-    components = dict(zip(kept, _component_names(kept), strict=True))
-    if len(counts) > len(kept):
-        # A category that is itself called "other" shares its column with the rest.
-        components.setdefault(OTHER, OTHER)
-    names = list(components.values())
-    vectors = {kept_one: _unit_vector(names, components[kept_one]) for kept_one in kept}
-    return _rows(feature, names, vectors, _unit_vector(names, OTHER))
 
 
-def _unit_vector(names: Sequence[str], hot: str) -> list[float]:
-    """Put 1 at one name; all zeros if it isn't among them."""
-    return [1.0 if name == hot else 0.0 for name in names]
-
-
-def _component_names(names: Sequence[str]) -> list[str]:
-    """Keep a category's or a given component's name, but for the one the pipeline uses itself."""
-    return [f"{name}_" if name == IS_MISSING else name for name in names]
-
-
-def _rows(
+def encoding_rows(
     feature: str,
     components: Sequence[str],
     vectors: Mapping[str, Sequence[float]],
     other: Sequence[float | None],
 ) -> list[EncodingRow]:
+    """Write vectors by category, and the one for categories without, as rows; a row a number."""
     rows = [
         EncodingRow(feature, category, False, component, float(value))
         for category, vector in vectors.items()
@@ -120,3 +107,27 @@ def _rows(
         for component, value in zip(components, other, strict=True)
     ]
     return rows
+
+
+def _one_hot(feature: str, maximum: int, values: NDArray[Any]) -> list[EncodingRow]:
+    counts = Counter(value for value in values if value is not None)
+    refuse_identifier(feature, counts, maximum)
+    # Ties by name: the order of rows must not decide.
+    kept = sorted(sorted(counts), key=lambda category: -counts[category])[:maximum]
+    components = dict(zip(kept, _component_names(kept), strict=True))
+    if len(counts) > len(kept):
+        # A category that is itself called "other" shares its column with the rest.
+        components.setdefault(OTHER, OTHER)
+    names = list(components.values())
+    vectors = {kept_one: _unit_vector(names, components[kept_one]) for kept_one in kept}
+    return encoding_rows(feature, names, vectors, _unit_vector(names, OTHER))
+
+
+def _unit_vector(names: Sequence[str], hot: str) -> list[float]:
+    """Put 1 at one name; all zeros if it isn't among them."""
+    return [1.0 if name == hot else 0.0 for name in names]
+
+
+def _component_names(names: Sequence[str]) -> list[str]:
+    """Keep a category's or a given component's name, but for the one the pipeline uses itself."""
+    return [f"{name}_" if name == IS_MISSING else name for name in names]

@@ -6,15 +6,15 @@ last bits vary from run to run.
 
 import math
 import re
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from segmentation_pipeline.errors import PreparationError
-from segmentation_pipeline.features.applying import transformed
+from segmentation_pipeline.features.applying import scale_components, transformed
 from segmentation_pipeline.features.encoding import VALUE, encode_categories, look_up
+from segmentation_pipeline.features.neural import OtherColumn, encode_neurally
 from segmentation_pipeline.features.preparation import (
     IS_MISSING,
     EncodingRow,
@@ -25,7 +25,12 @@ from segmentation_pipeline.features.preparation import (
 )
 from segmentation_pipeline.features.sample import FeatureSample
 from segmentation_pipeline.features.scaling import FittedScaling, Numbers, fit_scaling
-from segmentation_pipeline.specification.features import FeatureSpec, MissingConstant, Scaling
+from segmentation_pipeline.specification.features import (
+    FeatureSpec,
+    MissingConstant,
+    NeuralEncoding,
+    Scaling,
+)
 from segmentation_pipeline.specification.segmentation import SegmentationSpec
 
 MOSTLY_MISSING_SHARE = 0.95
@@ -62,12 +67,9 @@ def fit_preparation(sample: FeatureSample, spec: SegmentationSpec) -> Preparatio
     for name, feature in spec.features.items():
         if feature.use != "clustering":
             continue
-        block = _block(name, feature, sample.values[name])
+        block = _block(name, feature, sample, spec)
         columns = {component: _column_name(name, component, names) for component in block.columns}
-        fitted = {
-            component: _fit_column(x, component, feature, spec.scaling)
-            for component, x in block.columns.items()
-        }
+        fitted = _fit_columns(block, feature, spec.scaling)
         encodings += block.encodings
         scalings += _scaling_rows(block, feature, columns, fitted)
         selection += _selection_rows(block, columns, fitted)
@@ -77,16 +79,28 @@ def fit_preparation(sample: FeatureSample, spec: SegmentationSpec) -> Preparatio
     return Preparation(tuple(encodings), tuple(scalings), tuple(selection))
 
 
-def _block(name: str, feature: FeatureSpec, values: NDArray[Any]) -> _Block:
+def _block(
+    name: str, feature: FeatureSpec, sample: FeatureSample, spec: SegmentationSpec
+) -> _Block:
+    values = sample.values[name]
     columns: dict[str | None, Numbers] = {}
     encodings: list[EncodingRow] = []
     unseen_share = None
     if values.dtype == object:
-        encodings = encode_categories(name, feature.encoding, values)
+        if isinstance(feature.encoding, NeuralEncoding):
+            others, seed = _other_columns(name, sample, spec), spec.clustering.seed
+            encodings = encode_neurally(name, feature.encoding, values, others, seed)
+        else:
+            encodings = encode_categories(name, feature.encoding, values)
         for lookup in gather_lookups(encodings).values():
             encoded, unseen_share = look_up(lookup, values)
             columns.update(encoded)
         distinct_values = len({value for value in values if value is not None})
+    elif feature.encoding is not None:
+        raise PreparationError(
+            f"feature `{name}` has an `encoding`, but its values are numbers, not texts: leave it "
+            "out, or cast the `expression` to VARCHAR"
+        )
     else:
         columns[None] = transformed(values, feature.transform)
         distinct_values = len(np.unique(values[~np.isnan(values)]))
@@ -98,6 +112,60 @@ def _block(name: str, feature: FeatureSpec, values: NDArray[Any]) -> _Block:
         columns[IS_MISSING] = missing.astype(np.float64)
     missing_share = float(missing.mean()) if len(missing) else 1.0
     return _Block(name, columns, encodings, missing_share, distinct_values, unseen_share)
+
+
+def _other_columns(
+    name: str, sample: FeatureSample, spec: SegmentationSpec
+) -> Iterator[OtherColumn]:
+    """Prepare the other features that make segments; one with a neural encoding as one-hot.
+
+    One column after the other, since all at once are a second matrix of the sample.
+    """
+    for other, feature in spec.features.items():
+        if feature.use != "clustering" or other == name:
+            continue
+        if isinstance(feature.encoding, NeuralEncoding):
+            feature = feature.model_copy(update={"encoding": None})
+        block = _block(other, feature, sample, spec)
+        columns = dict.fromkeys(block.columns, other)
+        for row in _scaling_rows(
+            block, feature, columns, _fit_columns(block, feature, spec.scaling)
+        ):
+            matrix = scale_components(Preparation((), (row,), ()), {other: block.columns})
+            yield OtherColumn(matrix[:, 0], row.weight)
+
+
+def _fit_columns(
+    block: _Block, feature: FeatureSpec, scaling: Scaling
+) -> dict[str | None, FittedScaling | str]:
+    fitted = {
+        component: _fit_column(x, component, feature, scaling)
+        for component, x in block.columns.items()
+    }
+    return _with_one_spread(fitted) if isinstance(feature.encoding, NeuralEncoding) else fitted
+
+
+def _with_one_spread(
+    fitted: Mapping[str | None, FittedScaling | str],
+) -> dict[str | None, FittedScaling | str]:
+    """Give the components of learned vectors one spread, the root mean square of theirs.
+
+    Vectors are alike by their distance, and an axis along which they hardly differ is to stay one.
+    """
+    spreads = [
+        scaling.spread
+        for component, scaling in fitted.items()
+        if component != IS_MISSING and isinstance(scaling, FittedScaling)
+    ]
+    if not spreads:
+        return dict(fitted)
+    one_spread = math.sqrt(math.fsum(spread * spread for spread in spreads) / len(spreads))
+    return {
+        component: replace(scaling, spread=one_spread)
+        if component != IS_MISSING and isinstance(scaling, FittedScaling)
+        else scaling
+        for component, scaling in fitted.items()
+    }
 
 
 def _fit_column(

@@ -91,7 +91,23 @@ class GivenEncoding(ClosedModel):
         return self
 
 
-Encoding = Annotated[OrdinalEncoding | OneHotEncoding | GivenEncoding, Field(discriminator="kind")]
+class NeuralEncoding(ClosedModel):
+    """A vector per category, learned from how it goes with the segmentation's other features."""
+
+    kind: Literal["neural"]
+    """Many categories, of which some are alike, such as roles or product codes."""
+    dimensions: Annotated[int, Field(ge=1, le=16)] = 2
+    """How many numbers a vector has."""
+    rare_count: Annotated[int, Field(ge=1)] = 10
+    """A category of fewer customers has the mean vector, as one that was never seen."""
+    maximum_categories: Annotated[int, Field(ge=2, le=1_000)] = 200
+    """Up to so many categories, without the rare ones, a small network learns the vectors; more
+    get them from a truncated SVD of how often they meet levels of the other features."""
+
+
+Encoding = Annotated[
+    OrdinalEncoding | OneHotEncoding | GivenEncoding | NeuralEncoding, Field(discriminator="kind")
+]
 
 
 class Clip(ClosedModel):
@@ -170,4 +186,6 @@ class FeatureSpec(ClosedModel):
             raise ValueError("a feature has one of `column`, `expression` and `aggregate`")
         if self.encoding is not None and (self.transform != "none" or self.clip is not None):
             raise ValueError("`transform` and `clip` are for numbers, `encoding` for categories")
+        if self.encoding is not None and self.aggregate is not None:
+            raise ValueError("an `aggregate` is a number, and `encoding` is for categories")
         return self

@@ -7,7 +7,12 @@ from pydantic import Field, model_validator
 from segmentation_pipeline.specification.closed import ClosedModel, Name
 from segmentation_pipeline.specification.clustering import Clustering
 from segmentation_pipeline.specification.expressions import Expression
-from segmentation_pipeline.specification.features import Criterion, FeatureSpec, Scaling
+from segmentation_pipeline.specification.features import (
+    Criterion,
+    FeatureSpec,
+    NeuralEncoding,
+    Scaling,
+)
 from segmentation_pipeline.specification.selection import Selection
 from segmentation_pipeline.specification.sources import RESERVED_COLUMNS
 
@@ -55,6 +60,17 @@ class SegmentationSpec(ClosedModel):
                 raise ValueError(f"feature `{name}` makes segments: say for which `criterion`")
         if not any(feature.use == "clustering" for feature in self.features.values()):
             raise ValueError("no feature has `use: clustering`")
+        return self
+
+    @model_validator(mode="after")
+    def _neural_encodings_have_others_to_learn_from(self) -> Self:
+        clustered = [name for name, one in self.features.items() if one.use == "clustering"]
+        for name in clustered:
+            if isinstance(self.features[name].encoding, NeuralEncoding) and len(clustered) < 2:
+                raise ValueError(
+                    f"feature `{name}`: a neural encoding learns from the other features with "
+                    "`use: clustering`, and there is none"
+                )
         return self
 
     @model_validator(mode="after")

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ def network(features=3, hidden=4, latent=2, seed=0):
     widths = [features, hidden, latent, hidden, features]
     layers = [
         Layer(rng.normal(size=(inputs, units)), rng.normal(size=units))
-        for inputs, units in zip(widths[:-1], widths[1:], strict=True)
+        for inputs, units in pairwise(widths)
     ]
     whitening = Layer(rng.normal(size=(latent, latent)), rng.normal(size=latent))
     return Network((layers[0], layers[1]), (layers[2], layers[3]), whitening)
