@@ -18,6 +18,7 @@ from segmentation_pipeline.specification.schema import SCHEMAS
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 GUIDE = (REPOSITORY / "docs" / "specification.md").read_text(encoding="utf-8")
+CHOICE = (REPOSITORY / "docs" / "choice.md").read_text(encoding="utf-8")
 EXAMPLE = REPOSITORY / "segmentation_pipeline" / "demo" / "home" / "customers.yaml"
 
 ANY_CRITERIA = {
@@ -26,6 +27,7 @@ ANY_CRITERIA = {
     "needs": "What they need.",
     "preferences": "What they like.",
 }
+ANY_FEATURES = {"publications": {"criterion": "behaviour"}}
 
 
 def blocks(text, language):
@@ -101,11 +103,12 @@ def test_the_files_point_to_schemas_that_the_command_writes(shop):
     assert sorted(named) == sorted(SCHEMAS)
 
 
-@pytest.mark.parametrize("block", blocks(GUIDE, "yaml"))
+@pytest.mark.parametrize("block", [*blocks(GUIDE, "yaml"), *blocks(CHOICE, "yaml")])
 def test_an_example_of_the_guide_loads_for_the_shipped_example(tmp_path, block):
     (tmp_path / "segmentations").mkdir()
     (tmp_path / "customers.yaml").write_bytes(EXAMPLE.read_bytes())
-    content = {"title": "Guide", "criteria": ANY_CRITERIA, **yaml.safe_load(block)}
+    frame = {"title": "Guide", "criteria": ANY_CRITERIA, "features": ANY_FEATURES}
+    content = {**frame, **yaml.safe_load(block)}
     (tmp_path / "segmentations" / "guide.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
 
     assert list(load_home(tmp_path).segmentations["guide"].features) == list(content["features"])

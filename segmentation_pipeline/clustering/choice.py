@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from segmentation_pipeline.clustering.evidence import CENTRED, CandidateEvidence
-from segmentation_pipeline.clustering.structure.raw_features import NOISE
+from segmentation_pipeline.clustering.validity import agreement_inside, merges
 from segmentation_pipeline.errors import ClusteringError
 from segmentation_pipeline.specification.clustering import Algorithm
 
@@ -29,13 +29,15 @@ SAME_PARTITION = 0.9
 """Partitions that agree so well (adjusted Rand index) differ at their borders only."""
 REPRODUCED = 0.5
 """Least agreement of segments found in one half of the customers with those of the other."""
-MERGED = 0.95
-"""Share of customers whose segment lies in one of the other partition's, if that only merges."""
+DENTED_P, DENTED_DEPTH = 0.05, 0.25
+"""Of the worst border between segments that aren't to be merged. The verdict asks for more before
+it claims a gap; what may be one isn't given up for a partition that leaks less by having less."""
 CLEARER = 2.0
 """How many times the crowded leak of the simpler family has to be that of the other."""
 STRAY_LEAK = 0.001
 """A crowded leak that is as good as none: at 2,000 customers, 15 of 15,000 links. The shortest cut
-through a crowd that was met, across two thin moons, leaks .0023."""
+through a crowd that was met, across two thin moons, leaks .0023; a chance gap in a crowd of
+overlapping groups .0026; the true borders of moons, rings and the curved manifold .0001 at most."""
 CLEAR_GAIN = 0.05
 """Nats by which a mixture's segments must describe a held-out customer better."""
 NO_LEAK = 0.0005
@@ -60,6 +62,18 @@ class _Pick:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Simpler:
+    """What a challenger meets: the families before its own.
+
+    Everyone who held the place, the holder last; all picks, and all candidates.
+    """
+
+    held: list[CandidateEvidence]
+    picks: list[CandidateEvidence]
+    candidates: list[CandidateEvidence]
+
+
 def choose_among_families(
     candidates: Sequence[CandidateEvidence], *, handicap: Mapping[Algorithm, float] | None = None
 ) -> Choice:
@@ -70,47 +84,46 @@ def choose_among_families(
 
     1. it is repeatable: every bootstrap Jaccard is at least .75, the held-out agreement .5;
     2. it is another partition: of those whom neither calls noise, an adjusted Rand index below .9;
-    3. it doesn't merely merge segments that the border test finds separated;
-    4. its evidence is clear, against the candidate of the holder's family with as many segments
-       (if none is admissible, that is won) and against the holder:
-       a mixture gains .05 nats a held-out customer more. Twice any other's crowded leak, and .001,
-       is at most theirs; or, with more segments than the holder, is at most .001. A mixture that
-       holds the place is not left for one that gains less: its components may overlap, and whoever
-       merges those that do always leaks less.
+    3. it doesn't merely merge segments of any simpler family's pick that are stable and whose
+       borders are emptier than their centres (by a quarter, p at most .05);
+    4. its evidence is clear, against everyone who held the place and against every admissible
+       candidate of a simpler family with as many segments. A mixture gains .05 nats a held-out
+       customer more. Any other's crowded leak is as good as none (.001), and theirs are twice that
+       and .001; who held the place with fewer segments is not asked for this, since fewer leak
+       less (but is, if nobody tried as many). A mixture that held the place is not left for one
+       that gains less: its components may overlap, and whoever merges those that do always leaks
+       less.
 
     `handicap` multiplies what is asked for in 4.
 
     Raises ClusteringError where nothing is admissible, with the reasons.
     """
-    families = {
-        algorithm: [c for c in candidates if c.algorithm == algorithm] for algorithm in SIMPLICITY
-    }
+    simpler = _Simpler([], [], [])
     lost: dict[int, str] = {}
-    holder: CandidateEvidence | None = None
     held_because = ""
-    for algorithm, members in families.items():
+    for algorithm in SIMPLICITY:
+        members = [c for c in candidates if c.algorithm == algorithm]
         if not members:
             continue
         pick = choose_within_family(members)
         lost |= {id(c): _lost_within(c, pick) for c in members}
-        challenger = pick.candidate
-        if challenger is None:
-            continue
-        if holder is None:
-            holder, held_because = challenger, pick.reason
-            continue
-        took, reason = _challenge(
-            challenger, holder, families[holder.algorithm], (handicap or {}).get(algorithm, 1.0)
-        )
-        if took:
-            lost[id(holder)] = f"lost to {_named(challenger)}: {reason}"
-            holder, held_because = challenger, f"{pick.reason}; {reason}"
-        else:
-            lost[id(challenger)] = f"lost to {_named(holder)}: {reason}"
-    if holder is None:
+        if pick.candidate is not None:
+            took, why = _challenge(pick.candidate, simpler, (handicap or {}).get(algorithm, 1.0))
+            if took:
+                lost |= {
+                    id(c): f"lost to {_named(pick.candidate)}: {why}" for c in simpler.held[-1:]
+                }
+                simpler.held.append(pick.candidate)
+                held_because = f"{pick.reason}; {why}" if why else pick.reason
+            else:
+                lost[id(pick.candidate)] = f"lost to {_named(simpler.held[-1])}: {why}"
+            simpler.picks.append(pick.candidate)
+        simpler.candidates.extend(members)
+    if not simpler.held:
         raise _no_candidate(candidates)
-    lost[id(holder)] = f"chosen: {held_because}"
-    return Choice(holder, tuple(lost[id(candidate)] for candidate in candidates))
+    chosen = simpler.held[-1]
+    lost[id(chosen)] = f"chosen: {held_because}"
+    return Choice(chosen, tuple(lost[id(candidate)] for candidate in candidates))
 
 
 def choose_within_family(candidates: Sequence[CandidateEvidence]) -> _Pick:
@@ -179,38 +192,35 @@ def _dense_pick(admissible: Sequence[CandidateEvidence]) -> _Pick:
 
 
 def _challenge(
-    challenger: CandidateEvidence,
-    holder: CandidateEvidence,
-    holders: Sequence[CandidateEvidence],
-    handicap: float,
+    challenger: CandidateEvidence, simpler: _Simpler, handicap: float
 ) -> tuple[bool, str]:
-    """Whether a challenger takes the holder's place, and a clause that says why or why not."""
+    """Whether a challenger takes the place, and a clause that says why or why not."""
+    if not simpler.held:
+        return True, ""
+    jaccard, agreement = challenger.stability.worst, challenger.held_out.agreement
     if not challenger.stability.stable:
-        return False, (
-            f"it is not repeatable, the lowest bootstrap Jaccard is "
-            f"{challenger.stability.worst:.2f}"
-        )
-    if challenger.held_out.agreement < REPRODUCED:
-        return False, (
-            "it is not repeatable, halves of the customers agree by "
-            f"{challenger.held_out.agreement:.2f}"
-        )
-    same = _agreement(challenger, holder)
+        return False, f"it is not repeatable, the lowest bootstrap Jaccard is {jaccard:.2f}"
+    if agreement < REPRODUCED:
+        return False, f"it is not repeatable, halves of the customers agree by {agreement:.2f}"
+    same = agreement_inside(challenger.labels, simpler.held[-1].labels)
     if same >= SAME_PARTITION:
         return False, f"nearly the same segments (adjusted Rand index {same:.2f}), and simpler"
-    if holder.algorithm == "gaussian_mixture" and _lead(challenger, holder) < -NO_GAIN:
-        return False, (
-            "as Gaussians its segments describe held-out customers worse "
-            f"({_lead(challenger, holder):+.3f} nats each)"
-        )
-    if _is_separated(holder, holders) and _merges(challenger, holder):
-        return False, "it merges segments that are separated"
-    at_equal = [c for c in holders if c.segments == challenger.segments and c is not holder]
+    for held in simpler.held:
+        if held.algorithm == "gaussian_mixture" and _lead(challenger, held) < -NO_GAIN:
+            return False, (
+                "as Gaussians its segments describe held-out customers worse "
+                f"({_lead(challenger, held):+.3f} nats each)"
+            )
+    for pick in simpler.picks:
+        if _is_apart(pick) and merges(challenger.labels, pick.labels):
+            return False, f"it merges segments of {_named(pick)} that are apart"
+    at_equal = [c for c in simpler.candidates if c.segments == challenger.segments]
     rivals = [c for c in at_equal if c.is_admissible]
-    is_tried = bool(at_equal) or holder.segments == challenger.segments
     if challenger.algorithm == "gaussian_mixture":
-        return _predicts_better(challenger, [holder, *rivals], handicap)
-    return _runs_through_less_crowd(challenger, holder, rivals, handicap, is_tried=is_tried)
+        return _predicts_better(challenger, [*simpler.held, *rivals], handicap)
+    coarser = challenger.segments if at_equal else 0
+    rivals += [held for held in simpler.held if held.segments >= coarser]
+    return _runs_through_valleys(challenger, rivals, handicap)
 
 
 def _predicts_better(
@@ -226,62 +236,34 @@ def _predicts_better(
     )
 
 
-def _runs_through_less_crowd(
-    challenger: CandidateEvidence,
-    holder: CandidateEvidence,
-    rivals: Sequence[CandidateEvidence],
-    handicap: float,
-    *,
-    is_tried: bool,
+def _runs_through_valleys(
+    challenger: CandidateEvidence, rivals: Sequence[CandidateEvidence], handicap: float
 ) -> tuple[bool, str]:
-    least = handicap * (CLEARER * challenger.crowded_leak + STRAY_LEAK)
-    is_finer = (
-        is_tried
-        and challenger.segments > holder.segments
-        and handicap * challenger.crowded_leak <= STRAY_LEAK
-    )
-    compared = rivals if is_finer else [holder, *rivals]
-    worst = min(compared, key=lambda c: c.crowded_leak, default=None)
-    if worst is None:
+    leak = challenger.crowded_leak
+    if handicap * leak > STRAY_LEAK:
+        return False, f"its borders run through a crowd (crowded leak {leak:.4f})"
+    if not rivals:
         return True, (
-            f"{holder.algorithm} has no admissible {challenger.segments} segments, and these have "
-            f"borders through valleys (crowded leak {challenger.crowded_leak:.4f})"
+            f"no simpler family has {challenger.segments} admissible segments, and these have "
+            f"borders through valleys (crowded leak {leak:.4f})"
         )
-    won = worst.crowded_leak >= least
+    worst = min(rivals, key=lambda c: c.crowded_leak)
+    won = worst.crowded_leak >= handicap * (CLEARER * leak + STRAY_LEAK)
     return won, (
         f"its borders run {'' if won else 'not clearly '}through less of a crowd than those of "
-        f"{_named(worst)} (crowded leak {challenger.crowded_leak:.4f}, theirs "
-        f"{worst.crowded_leak:.4f})"
+        f"{_named(worst)} (crowded leak {leak:.4f}, theirs {worst.crowded_leak:.4f})"
     )
 
 
-def _agreement(one: CandidateEvidence, other: CandidateEvidence) -> float:
-    """Adjusted Rand index over the customers whom neither partition calls noise."""
-    from sklearn.metrics import adjusted_rand_score
-
-    inside = (one.labels != NOISE) & (other.labels != NOISE)
-    return float(adjusted_rand_score(one.labels[inside], other.labels[inside]))
-
-
-def _is_separated(holder: CandidateEvidence, holders: Sequence[CandidateEvidence]) -> bool:
-    return holder.stability.stable and holder.border.separates(len(holders))
-
-
-def _merges(challenger: CandidateEvidence, holder: CandidateEvidence) -> bool:
-    """Whether the challenger's segments, fewer, are unions of the holder's, noise apart."""
-    inside = (challenger.labels != NOISE) & (holder.labels != NOISE)
-    if challenger.segments >= holder.segments or not inside.any():
-        return False
-    shared = np.zeros((holder.segments, challenger.segments))
-    holds = np.unique(holder.labels[inside], return_inverse=True)[1]
-    challenges = np.unique(challenger.labels[inside], return_inverse=True)[1]
-    np.add.at(shared, (holds, challenges), 1.0)
-    return bool(shared.max(axis=1).sum() >= MERGED * shared.sum())
+def _is_apart(pick: CandidateEvidence) -> bool:
+    is_dented = pick.border.p <= DENTED_P and pick.border.depth >= DENTED_DEPTH
+    return pick.stability.stable and is_dented
 
 
 def _lead(one: CandidateEvidence, other: CandidateEvidence) -> float:
-    """Nats by which one describes customers better than the other: median over held-out halves."""
-    return float(np.median(np.subtract(one.held_out.gains, other.held_out.gains)))
+    """Nats by which one describes customers better: median over the halves that both have."""
+    pairs = zip(one.held_out.gains, other.held_out.gains, strict=False)
+    return float(np.median([gain - others for gain, others in pairs]))
 
 
 def _gain(candidate: CandidateEvidence) -> float:

@@ -15,6 +15,7 @@ from segmentation_pipeline.clustering.structure.raw_features import Matrix
 
 _SPARSE_FACTORS = tuple(2.0 ** (step / 3) for step in range(6, -7, -1))
 _LARGEST_SPARSE_SHARE = 0.6
+_FACTORS_BEYOND = tuple(2.0 ** (step / 6) for step in range(1, 10))
 # An evenly dense set has its knee at the end of the curve.
 _SMALLEST_SPARSE_SHARE = 0.0025
 # A radius is a distance that occurs: rounding must not lose the pairs that are just so far apart.
@@ -25,7 +26,7 @@ class Radius(NamedTuple):
     """A radius in units of the metric, and as a tree measures it.
 
     `core_share` is the share of rows with a dense neighbourhood that it was read off the curve at,
-    None where it was given.
+    None where it was given or lies beyond the curve.
     """
 
     value: float
@@ -72,3 +73,17 @@ def radii_around_knee(distances: Matrix, similarity: Similarity) -> list[Radius]
     shares = [min(factor * sparse, _LARGEST_SPARSE_SHARE) for factor in _SPARSE_FACTORS]
     radii = [radius_at(distances, 1.0 - share, similarity) for share in shares]
     return list({radius.in_tree: radius for radius in radii if radius.in_tree > 0.0}.values())
+
+
+def radii_beyond(radius: Radius, similarity: Similarity) -> list[Radius]:
+    """Nine multiples of a radius off the curve, ascending, up to 2.8 times it as a tree measures.
+
+    Segments with a wide empty space between them, such as thin rings, are whole only where hardly
+    anyone is sparse any more: there the curve has nothing left to tell.
+    """
+    in_tree = radius.in_tree * np.array(_FACTORS_BEYOND)
+    values = from_tree(similarity, in_tree)
+    return [
+        Radius(float(value), float(distance), None)
+        for value, distance in zip(values, in_tree, strict=True)
+    ]

@@ -20,6 +20,7 @@ from segmentation_pipeline.clustering.workers import Workers
 
 N_SPLITS = 5
 _CROWD = 0.75
+_MERGED = 0.95
 RIDGE = 0.01
 """Added to every variance of a segment's Gaussian, as mixtures do: a column of few values would
 otherwise make a likelihood without bound."""
@@ -91,6 +92,34 @@ def crowded_leak(around: Neighbourhoods, labels: Labels) -> float:
         by_reach = members[np.argsort(around.reach[members], kind="stable")]
         shares.append(float(leaving[by_reach[: math.ceil(_CROWD * len(members))]].mean()))
     return max(shares)
+
+
+def agreement_inside(labels: Labels, others: Labels) -> float:
+    """Adjusted Rand index over the customers whom neither partition calls noise."""
+    from sklearn.metrics import adjusted_rand_score
+
+    inside = (labels != NOISE) & (others != NOISE)
+    return float(adjusted_rand_score(labels[inside], others[inside]))
+
+
+def merges(labels: Labels, others: Labels) -> bool:
+    """Whether segments are unions of those of another partition, which has more.
+
+    They are if 95 % of the customers, noise apart, are with most of their segment of the other.
+
+    >>> merges(np.array([0, 0, 0, 1]), np.array([5, 5, 6, 7]))
+    True
+    >>> merges(np.array([0, 0, 1, 1]), np.array([5, 6, 6, 7]))
+    False
+    """
+    segments, other_segments = (np.unique(part[part != NOISE]) for part in (labels, others))
+    inside = (labels != NOISE) & (others != NOISE)
+    if len(segments) >= len(other_segments) or not inside.any():
+        return False
+    shared = np.zeros((len(other_segments), len(segments)))
+    place = np.searchsorted(other_segments, others[inside])
+    np.add.at(shared, (place, np.searchsorted(segments, labels[inside])), 1.0)
+    return bool(shared.max(axis=1).sum() >= _MERGED * shared.sum())
 
 
 def random_halves(rows: int, *, seed: int, n_splits: int = N_SPLITS) -> list[Halves]:

@@ -25,7 +25,8 @@ class ContractColumn:
 class Contract:
     """A published table: what a row is, and what identifies it.
 
-    A dated table keeps the rows of every date; any other holds what is current.
+    A dated table keeps the rows of every date. A cumulative one tells of all dates at once, so that
+    a night of any date replaces it as a whole. Any other holds what is current.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Contract:
     key: tuple[str, ...]
     columns: tuple[ContractColumn, ...]
     is_dated: bool = False
+    is_cumulative: bool = False
 
     @property
     def has_segmentation(self) -> bool:

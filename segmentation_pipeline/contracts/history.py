@@ -41,6 +41,7 @@ HISTORY_CONTRACTS = (
             ),
             *PROVENANCE,
         ),
+        is_cumulative=True,
     ),
     Contract(
         "segment_transitions",
@@ -107,6 +108,7 @@ HISTORY_CONTRACTS = (
             ),
             *PROVENANCE,
         ),
+        is_cumulative=True,
     ),
     Contract(
         "segment_movements",

@@ -60,7 +60,8 @@ def _fresh_sql(connection: Connection, home: Home, plan: Plan, contract: Contrac
             values = added | {c.name: c.name for c in contract.columns if c.name not in added}
             yield f"{_values_sql(contract, values)} FROM ({segment_crosstab_sql(name, other)})"
     elif contract.has_segmentation:
-        for name in plan.ready if contract.is_dated else plan.fresh:
+        is_of_any_date = contract.is_dated or contract.is_cumulative
+        for name in plan.ready if is_of_any_date else plan.fresh:
             added = night | _of_segmentation(plan, name)
             yield _work_table_sql(connection, contract, Table(name, contract.name), added)
     elif contract.is_dated:
@@ -102,6 +103,8 @@ def _is_kept_sql(plan: Plan, contract: Contract) -> str:
         return f"NOT (as_of = {as_of} AND {_among_sql(plan.ready)})"
     if contract.is_dated:
         return f"as_of <> {as_of}"
+    if contract.is_cumulative:
+        return _among_sql(name for name in plan.kept if name not in plan.ready)
     if contract.has_segmentation:
         return _among_sql(plan.kept)
     return literal(not plan.is_home_fresh)

@@ -154,7 +154,8 @@ def make_segment_registry(connection: Connection, segmentation: str, build: Buil
 
     A segment is born on the first night of a model that has it. It is retired on the first night
     after the last such, unless a later model has it again: that follows from the nights that were
-    run, so that going back to an older model needs no repair.
+    run, so that going back to an older model needs no repair. One whose only date was run again
+    with another model came and went on that date.
     """
     create_registry(connection)
     create_nights(connection)
@@ -170,28 +171,38 @@ def make_segment_registry(connection: Connection, segmentation: str, build: Buil
             FROM nights JOIN core.segment_ids USING (model_version)
             WHERE segmentation = {literal(segmentation)}
             GROUP BY segment_id
+        ), arrivals AS (
+            SELECT to_segment_id AS segment_id, min(as_of) AS met_date
+            FROM core.segment_transitions
+            WHERE segmentation = {literal(segmentation)} GROUP BY ALL
         )
         SELECT
             segment_id,
             coalesce(given_name, label) AS label,
             given_name IS NOT NULL AS is_named,
-            born_date,
+            coalesce(born_date, met_date) AS born_date,
             born_model_version,
-            retired_date,
+            CASE WHEN born_date IS NULL THEN met_date ELSE retired_date END AS retired_date,
             nullif(array_to_string(parent_segment_ids, ', '), '') AS parent_segment_ids
-        FROM core.segments_known JOIN lives USING (segment_id)
+        FROM core.segments_known
+        LEFT JOIN lives USING (segment_id)
+        LEFT JOIN arrivals USING (segment_id)
         WHERE segmentation = {literal(segmentation)}
         ORDER BY number"""
     return write_table(connection, Table(segmentation, "segment_registry"), query, build)
 
 
 def make_segment_transitions(connection: Connection, segmentation: str, build: Build) -> int:
-    """Write the night's `segment_transitions`: rows on the first night of a model, else none."""
+    """Write the night's `segment_transitions`: rows on the first night of a model, else none.
+
+    A date that was run again with another model has those of the last one.
+    """
     create_registry(connection)
     query = (
         "SELECT kind, from_segment_id, to_segment_id, from_model_version, model_version, customers,"
         " from_share, to_share, jaccard FROM core.segment_transitions"
         f" WHERE segmentation = {literal(segmentation)} AND as_of = {literal(build.as_of)}"
+        " QUALIFY model_version = max(model_version) OVER ()"
         " ORDER BY ALL"
     )
     return write_table(connection, Table(segmentation, "segment_transitions"), query, build)

@@ -34,7 +34,7 @@ from segmentation_pipeline.segments.membership import (
 )
 from segmentation_pipeline.segments.movements import record_night
 from segmentation_pipeline.segments.naming import apply_names
-from segmentation_pipeline.segments.nights import Night, NightChanges, night_before
+from segmentation_pipeline.segments.nights import Night, NightChanges, night_until
 from segmentation_pipeline.segments.overlap import count_overlap
 from segmentation_pipeline.specification.home import Home
 from segmentation_pipeline.warehouse import (
@@ -144,7 +144,8 @@ def _meet(
 ) -> None:
     """Give a new model's segments their ids."""
     record = champion.record
-    earlier = night_before(connection, name, build.as_of)
+    # The date itself may have been run before, by the model that this one replaces.
+    earlier = night_until(connection, name, build.as_of)
     transitions: tuple[Transition, ...]
     if earlier is None:
         transitions = all_born(record.k)

@@ -67,6 +67,11 @@ def night_before(connection: Connection, segmentation: str, as_of: dt.date) -> N
     return _night(connection, segmentation, as_of, "as_of < ? ORDER BY as_of DESC")
 
 
+def night_until(connection: Connection, segmentation: str, as_of: dt.date) -> Night | None:
+    """The last night until a date, that date's included where it was run before."""
+    return _night(connection, segmentation, as_of, "as_of <= ? ORDER BY as_of DESC")
+
+
 def night_after(connection: Connection, segmentation: str, as_of: dt.date) -> Night | None:
     """The first night after a date; None where the date is the newest."""
     return _night(connection, segmentation, as_of, "as_of > ? ORDER BY as_of")

@@ -114,11 +114,11 @@ class Clustering(ClosedModel):
     """How many customers K-Medoids, DBSCAN and HDBSCAN are fitted on; time and memory grow with
     the square."""
     density: DensitySettings = DensitySettings()
-    """What DBSCAN and HDBSCAN call dense."""
+    """For `dbscan` and `hdbscan`: what counts as a crowd."""
     mixture: MixtureSettings = MixtureSettings()
-    """What a Gaussian mixture may look like."""
+    """For `gaussian_mixture`: the shapes of its components."""
     autoencoder: AutoencoderSettings = AutoencoderSettings()
-    """The network that compresses customers before K-Means groups them."""
+    """For `autoencoder`: the size of its network."""
     rules: list[Rule] | RfmGrid | None = None
     """The segments of `algorithm: rules`: predicates, or a grid."""
     noise: Literal["keep", "nearest"] = "keep"

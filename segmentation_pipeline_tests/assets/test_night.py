@@ -233,8 +233,17 @@ def test_a_changed_description_keeps_the_model_and_a_changed_feature_does_not(ho
     assert night(home).success
 
     assert published(home, query) == [("engagement", 2), ("profession", 1)]
-    ids = {row[0] for row in published(home, "SELECT segment_id FROM segments")}
-    assert ids.isdisjoint({"engagement-1", "engagement-2", "engagement-3", "engagement-4"})
+    # What continues keeps the id that readers know, though another model found it.
+    transitions = published(
+        home,
+        "SELECT kind, from_segment_id, to_segment_id, jaccard >= 0.5 FROM segment_transitions"
+        " WHERE segmentation = 'engagement' ORDER BY to_segment_id",
+    )
+    assert transitions == [
+        ("kept", f"engagement-{number}", f"engagement-{number}", True) for number in range(1, 5)
+    ]
+    registry = "SELECT born_model_version, retired_date FROM segment_registry"
+    assert set(published(home, f"{registry} WHERE segmentation = 'engagement'")) == {(1, None)}
 
 
 def test_a_blocking_check_leaves_the_old_version_and_publishing_alone_is_refused(home):

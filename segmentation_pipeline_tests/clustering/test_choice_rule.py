@@ -23,6 +23,8 @@ def candidate(algorithm, segments, **known):
         "leak": 0.02,
         "silhouette": 0.4,
         "separated": False,
+        "border": None,
+        "held_out": None,
         "noise": 0.0,
         "reason": "",
         **known,
@@ -36,8 +38,9 @@ def candidate(algorithm, segments, **known):
         smallest_share=0.2,
         silhouette=figures["silhouette"],
         stability=Stability((figures["jaccard"],) * segments, "bootstrap"),
-        border=BorderTest(1e-6, 0.8) if figures["separated"] else BorderTest(1.0, 0.0),
-        held_out=HeldOut(figures["agreement"], (figures["gain"],) * 10),
+        border=figures["border"]
+        or (BorderTest(1e-6, 0.8) if figures["separated"] else BorderTest(1.0, 0.0)),
+        held_out=figures["held_out"] or HeldOut(figures["agreement"], (figures["gain"],) * 10),
         crowded_leak=figures["leak"],
         reason=figures["reason"],
     )
@@ -120,7 +123,7 @@ def test_borders_through_less_of_a_crowd_win_whatever_the_silhouette():
 
 def test_a_handicap_asks_for_clearer_evidence():
     simple = candidate("k_means", 2, leak=0.02)
-    dense = candidate("dbscan", 2, labels=striped(2), leak=0.004)
+    dense = candidate("dbscan", 2, labels=striped(2), leak=0.0005)
     assert choose_among_families([simple, dense]).chosen is dense
     assert choose_among_families([simple, dense], handicap={"dbscan": 3.0}).chosen is simple
 
@@ -174,7 +177,56 @@ def test_segments_that_are_separated_are_not_merged():
     merged = candidate("dbscan", 2, leak=0.0)
     choice = choose_among_families([simple, merged])
     assert choice.chosen is simple
-    assert choice.reasons[1].endswith("it merges segments that are separated")
+    assert choice.reasons[1].endswith(
+        "it merges segments of k_means with 4 segments that are apart"
+    )
+
+
+def test_what_a_former_holder_kept_apart_is_not_merged_by_steps():
+    # Borders that a verdict of "supported" would not do for, and no two of them in one.
+    simple = candidate("k_means", 12, border=BorderTest(0.02, 0.45), leak=0.03)
+    merged = [
+        candidate("hdbscan", 6, leak=0.0005),
+        candidate("dbscan", 3, leak=0.0),
+    ]
+    choice = choose_among_families([simple, *merged])
+    assert choice.chosen is simple
+    assert [reason.split(": ")[1] for reason in choice.reasons[1:]] == [
+        "it merges segments of k_means with 12 segments that are apart"
+    ] * 2
+
+
+def test_a_border_that_is_hardly_emptier_protects_nobody():
+    simple = candidate("k_means", 4, border=BorderTest(0.001, 0.2), leak=0.03)
+    merged = candidate("dbscan", 2, leak=0.0)
+    assert choose_among_families([simple, merged]).chosen is merged
+
+
+def test_a_challenger_is_compared_with_everyone_who_held_the_place():
+    first = candidate("k_means", 4, leak=0.0015)
+    second = candidate("gaussian_mixture", 3, labels=striped(3), gain=0.5, leak=0.03)
+    third = candidate("dbscan", 3, labels=ROWS // 5 % 3, gain=0.5, leak=0.0004)
+    choice = choose_among_families([first, second, third])
+    assert choice.chosen is second
+    assert choice.reasons[0].startswith("lost to gaussian_mixture with 3 segments")
+    assert choice.reasons[2].endswith(
+        "not clearly through less of a crowd than those of k_means with 4 segments "
+        "(crowded leak 0.0004, theirs 0.0015)"
+    )
+
+
+def test_borders_through_a_crowd_never_win_however_much_worse_the_others_are():
+    simple = candidate("k_means", 2, leak=0.1)
+    dense = candidate("dbscan", 2, labels=striped(2), leak=0.0026)
+    choice = choose_among_families([simple, dense])
+    assert choice.chosen is simple
+    assert choice.reasons[1].endswith("its borders run through a crowd (crowded leak 0.0026)")
+
+
+def test_halves_that_only_one_of_two_has_are_left_out_of_a_comparison():
+    simple = candidate("k_means", 3, held_out=HeldOut(0.4, (0.5, 0.5, 0.5, 0.5)), jaccard=0.6)
+    mixture = candidate("gaussian_mixture", 3, labels=striped(3), gain=0.6)
+    assert choose_among_families([simple, mixture]).chosen is mixture
 
 
 def test_noise_does_not_make_a_partition_another_one():

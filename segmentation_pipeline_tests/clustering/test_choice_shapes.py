@@ -17,7 +17,7 @@ from segmentation_pipeline.clustering.mixture import GaussianMixtures
 from segmentation_pipeline.clustering.structure.border import dithered_splits
 from segmentation_pipeline.clustering.structure.raw_features import RawFeature
 
-ROWS = 600
+ROWS = 500
 KS = range(2, 5)
 PRIVACY_FLOOR = 10
 

@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 from sklearn.cluster import DBSCAN as TheirDBSCAN  # noqa: N811
+from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 from threadpoolctl import threadpool_limits
 
@@ -67,10 +68,10 @@ def test_planted_shapes_are_among_the_candidates_and_stable(shape, level):
 
 def test_a_silhouette_would_prefer_to_cut_the_moons():
     rows, truth = moons(np.random.default_rng(0), 600, 0.05)
-    (fit,) = DBSCAN().fit(rows, seed=0)
+    fit = DBSCAN().fit(rows, seed=0)[-1]
     found = labels(DBSCAN(), fit, rows)
     assert adjusted_rand_score(truth, found) > 0.9
-    across = rows[:, 0] > 0
+    across = KMeans(2, n_init=3, random_state=0).fit_predict(rows)
     assert silhouette_score(rows, across) > silhouette_score(rows, found)
 
 
@@ -115,7 +116,7 @@ def test_the_fit_says_what_it_is():
     assert fit.arrays["reaches"].tolist() == [fit.parameters["radius"]] * 3
     sizes = np.bincount(labels(DBSCAN("minkowski", 3.0), fit, rows[:700]) + 1)[1:]
     assert sizes.tolist() == sorted(sizes.tolist(), reverse=True)
-    assert len(told) <= 13
+    assert len(told) <= 22
     assert all(phrase.startswith("radius ") for phrase in told)
 
 
@@ -137,7 +138,7 @@ def test_new_customers_and_outsiders():
     rng = np.random.default_rng(4)
     rows, _ = rings(rng, 1500, 0.04)
     family = DBSCAN()
-    fit = max(family.fit(rows, seed=0), key=lambda fit: fit.parameters["core_share"])
+    fit = max(family.fit(rows, seed=0), key=lambda fit: fit.parameters["radius"])
     assigner = family.assigner(fit.arrays, fit.parameters)
     fresh, truth = rings(rng, 1500, 0.04)
     assert adjusted_rand_score(truth, assigner.query(list(fresh.T)).own) > 0.97

@@ -16,6 +16,7 @@ from segmentation_pipeline.clustering.k_distance import (
     given_radius,
     knee_share,
     radii_around_knee,
+    radii_beyond,
     radius_at,
 )
 from segmentation_pipeline.clustering.metrics import Similarity
@@ -129,3 +130,14 @@ def test_radii_lie_on_both_sides_of_the_knee():
         [4 * sparse, sparse, sparse / 4]
     )
     assert radii_around_knee(np.zeros(50), EUCLIDEAN) == []
+
+
+def test_radii_beyond_the_curve_grow_from_its_end():
+    radii = radii_beyond(given_radius(2.0, EUCLIDEAN), EUCLIDEAN)
+    assert [radius.value for radius in radii] == pytest.approx(
+        [2.0 * 2.0 ** (step / 6) for step in range(1, 10)]
+    )
+    assert {radius.core_share for radius in radii} == {None}
+    by_cosine = radii_beyond(given_radius(0.5, Similarity("cosine")), Similarity("cosine"))[5]
+    assert by_cosine.in_tree == pytest.approx(2.0)
+    assert by_cosine.value == pytest.approx(2.0)

@@ -83,7 +83,7 @@ def test_a_grid_of_a_constant_is_refused_with_the_feature():
     sample = sample_of(days=[1.0, 2, 3, 4], orders=[7.0] * 4, spent=[1.0, 2, 3, 4])
     grid = RfmGrid(recency="days", frequency="orders", monetary="spent", levels=3)
 
-    with pytest.raises(ClusteringError, match="frequency .`orders`. can't be cut into 3 levels"):
+    with pytest.raises(ClusteringError, match=r"frequency .`orders`. can't be cut into 3 levels"):
         rules_model(grid, sample)
 
 

@@ -4,8 +4,10 @@ import pytest
 from segmentation_pipeline.clustering.metrics import Similarity
 from segmentation_pipeline.clustering.structure.small_kmeans import kmeans_labels
 from segmentation_pipeline.clustering.validity import (
+    agreement_inside,
     crowded_leak,
     held_out,
+    merges,
     neighbourhoods,
     random_halves,
 )
@@ -104,3 +106,27 @@ def test_threads_change_nothing(groups):
         for workers in (1, 2)
     )
     assert one == two
+
+
+def test_unions_of_segments_are_told_from_other_segments():
+    four = np.repeat([0, 1, 2, 3], 30)
+    assert merges(np.where(four < 2, 0, 1), four)
+    assert not merges(four, four)
+    assert not merges(four, np.where(four < 2, 0, 1))
+    assert not merges(np.arange(120) % 2, four)
+
+
+def test_unions_may_differ_in_one_of_twenty_and_noise_is_left_out():
+    four = np.repeat([0, 1, 2, 3], 30)
+    unions = np.where(four < 2, 0, 1)
+    unions[:6] = 1
+    assert merges(unions, four)
+    unions[:7] = 1
+    assert not merges(unions, four)
+    assert merges(np.where(np.arange(120) < 7, -1, unions), four)
+    assert not merges(np.full(120, -1), four)
+
+
+def test_agreement_is_of_those_whom_neither_calls_noise():
+    labels, others = np.array([0, 0, 1, 1, -1, 0]), np.array([5, 5, 7, 7, 5, -1])
+    assert agreement_inside(labels, others) == 1.0

@@ -227,6 +227,46 @@ class Workbench:
                     'bootstrap' AS stability_scheme, NULL::VARCHAR AS one_split_rule,
                     NULL::DOUBLE AS one_split_fidelity, NULL::DOUBLE AS one_split_recall
                 """,
+            "feature_importance": """
+                SELECT 'publications' AS feature, 'behaviour' AS criterion, 'clustering' AS use,
+                    0.5::DOUBLE AS importance, 1 AS rank
+                """,
+            "preprocessing_effect": f"""
+                SELECT 'as declared' AS variant, {len(segments)} AS segments,
+                    6::BIGINT AS sampled_customers, 0.3::DOUBLE AS smallest_share,
+                    1::DOUBLE AS agreement, 'publications' AS leading_feature,
+                    1::DOUBLE AS leading_share
+                """,
+            "segment_registry": f"""
+                SELECT {identity}, 'segment ' || number AS label, FALSE AS is_named,
+                    DATE '2025-06-01' AS born_date, 1 AS born_model_version
+                {of_segments}
+                """,
+            "segment_transitions": f"""
+                SELECT 'born' AS kind, NULL::VARCHAR AS from_segment_id,
+                    '{segmentation}-' || number AS to_segment_id
+                {of_segments}
+                """,
+            "segment_history": f"""
+                SELECT customer_id, {identity}, DATE '2025-06-01' AS valid_from,
+                    'entered' AS reason
+                FROM (VALUES {assignment}) AS t(customer_id, number)
+                """,
+            "segment_movements": f"""
+                SELECT customer_id, '{segmentation}-' || number AS to_segment_id,
+                    'entered' AS reason
+                FROM (VALUES {assignment}) AS t(customer_id, number)
+                """,
+            "segment_migration": f"""
+                SELECT '{segmentation}-' || number AS to_segment_id, 'entered' AS reason,
+                    size::BIGINT AS customers
+                {of_segments}
+                """,
+            "segment_nights": f"""
+                SELECT {total}::BIGINT AS customers, {total}::BIGINT AS entered_count,
+                    0::BIGINT AS left_count, 0::BIGINT AS moved_count, 0::BIGINT AS model_count,
+                    0::BIGINT AS erased_count, 0::BIGINT AS held_count
+                """,
             "feature_selection": """
                 SELECT 'publications' AS feature, 'publications' AS column_name, TRUE AS is_kept,
                     NULL::VARCHAR AS reason, 0::DOUBLE AS missing_share,

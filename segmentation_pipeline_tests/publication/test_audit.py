@@ -92,7 +92,12 @@ def test_columns_beyond_the_contract_stay_in_the_warehouse(workbench, night):
 
 def test_an_empty_segment_is_no_fault(workbench, night):
     nobody = "('engagement-3', 'nobody tonight', 0, 0, FALSE, 'weak')"
-    workbench.publish_after(night(1), f"INSERT INTO {E}.segments VALUES {nobody}")
+    known = f"SELECT * REPLACE ('engagement-3' AS segment_id) FROM {E}.segment_registry LIMIT 1"
+    workbench.publish_after(
+        night(1),
+        f"INSERT INTO {E}.segments VALUES {nobody}",
+        f"INSERT INTO {E}.segment_registry {known}",
+    )
 
     assert workbench.read("SELECT customers FROM segments WHERE label = 'nobody tonight'") == [(0,)]
 
