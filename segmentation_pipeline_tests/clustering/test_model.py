@@ -44,6 +44,7 @@ def test_round_trip(model, tmp_path):
     assert set(json.loads((tmp_path / "1/manifest.json").read_text())["versions"]) == {
         "numpy",
         "scikit-learn",
+        "kmedoids",
     }
 
 

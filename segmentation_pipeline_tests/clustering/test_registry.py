@@ -19,7 +19,11 @@ from segmentation_pipeline.warehouse import Build, open_warehouse
 
 def model_of(value):
     return SegmentModel(
-        "k_means", "euclidean", ("x",), {"centroids": np.array([[value], [9.0]])}, {}
+        "k_means",
+        "euclidean",
+        ("x",),
+        {"centroids": np.array([[value], [9.0]])},
+        {"segments": 2},
     )
 
 

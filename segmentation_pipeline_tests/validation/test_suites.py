@@ -258,8 +258,8 @@ def test_a_work_table_must_fit_its_contract(connection):
     suite = contract_suite(contract)
     assert "table__row_count" in failures(connection, segments, suite)
     connection.execute(
-        "INSERT INTO core.segments (segment_id, label, customers, share)"
-        " VALUES ('s-1', 'One', 3, .5), ('s-2', 'Two', 3, .5)"
+        "INSERT INTO core.segments (segment_id, label, customers, share, is_noise)"
+        " VALUES ('s-1', 'One', 3, .5, false), ('s-2', 'Two', 3, .5, false)"
     )
     assert failures(connection, segments, suite) == {}
     connection.execute("UPDATE core.segments SET segment_id = 's-1', label = NULL")
