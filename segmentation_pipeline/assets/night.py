@@ -11,10 +11,15 @@ from pathlib import Path
 
 import dagster as dg
 
-from segmentation_pipeline.assets.schedules import NIGHTLY, daily_partitions
+from segmentation_pipeline.assets.event_storage import without_waiting_for_the_disk
+from segmentation_pipeline.assets.schedules import (
+    NIGHTLY,
+    daily_partitions,
+    refresh_selection,
+)
 from segmentation_pipeline.definitions import build_definitions
 from segmentation_pipeline.errors import PipelineError, SpecificationError
-from segmentation_pipeline.specification.home import load_home
+from segmentation_pipeline.specification.home import Home, load_home
 
 Progress = Callable[[str, int, int], None]
 """Called with the name of the step that starts, its number, and the number of steps."""
@@ -67,11 +72,7 @@ def run_night(
         raise SpecificationError(
             f"{home_path}: no segmentation `{segmentation}`; there are {known}"
         )
-    if as_of.isoformat() not in daily_partitions(home).get_partition_keys():
-        raise SpecificationError(
-            f"{as_of} is no night of this home: nights go from {home.customers.nights.first} "
-            "(`nights.first` of customers.yaml) to today"
-        )
+    require_night(home, as_of)
     steps = _StepCounter(progress)
     definitions = dg.Definitions.merge(
         build_definitions(
@@ -94,11 +95,41 @@ def run_night(
         return NightResult(result.run_id, failures, published)
 
 
+def require_night(home: Home, as_of: dt.date) -> None:
+    """Refuse a date that is no night of a home."""
+    if as_of.isoformat() not in daily_partitions(home).get_partition_keys():
+        raise SpecificationError(
+            f"{as_of} is no night of this home: nights go from {home.customers.nights.first} "
+            "(`nights.first` of customers.yaml) to today"
+        )
+
+
+def run_unpublished(
+    home_path: Path, as_of: dt.date, segmentation: str, *, progress: Progress
+) -> NightResult:
+    """Run a segmentation's night up to what would be published, checks included, and stop there.
+
+    Dagster keeps nothing of it. The work tables of the home are those of this night then.
+    """
+    steps = _StepCounter(progress)
+    unpublished = dg.define_asset_job(
+        "unpublished",
+        selection=refresh_selection(segmentation) - dg.AssetSelection.assets("published"),
+    )
+    definitions = dg.Definitions.merge(
+        build_definitions(home_path, lock_timeout_seconds=0),
+        dg.Definitions(jobs=[unpublished], loggers={"console": steps.logger()}),
+    )
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = _execute(definitions, "unpublished", as_of, instance, steps)
+        return NightResult(result.run_id, _failures(result), None)
+
+
 @contextmanager
 def _instance(home_path: Path) -> Iterator[dg.DagsterInstance]:
     """Open Dagster's storage of the home, or the one that DAGSTER_HOME names."""
     folder = os.environ.get("DAGSTER_HOME") or str(dagster_home(home_path))
-    with dg.DagsterInstance.from_config(folder) as instance:
+    with without_waiting_for_the_disk(), dg.DagsterInstance.from_config(folder) as instance:
         yield instance
 
 
