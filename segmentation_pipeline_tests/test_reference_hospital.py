@@ -4,6 +4,7 @@ The file lies beside the project, not in it; its README says where the figures c
 """
 
 import datetime as dt
+import re
 import shutil
 from pathlib import Path
 
@@ -172,3 +173,45 @@ def test_age_by_click_through_rate_unscaled(tmp_path):
     assert found[2] == pytest.approx(0.5932, abs=0.0005)
     assert found[3] == pytest.approx(0.5663, abs=0.0005)
     assert found[4] == pytest.approx(0.5752, abs=0.0005)
+
+
+def test_every_family_on_one_file_and_what_the_product_says_of_it(tmp_path):
+    """K-Means' cut stays; the others find gender, or nothing that comes back."""
+    spec = reference_preparation()
+    spec["clustering"]["algorithm"] = [
+        "k_means", "k_medoids", "gaussian_mixture", "dbscan", "hdbscan", "autoencoder",
+    ]  # fmt: skip
+
+    run(tmp_path, SPELLINGS, spec)
+
+    assert sizes(tmp_path) == [201, 82]
+    published = tmp_path / "published"
+    tried = dict(
+        read_published(published, "SELECT algorithm, count(*) FROM model_candidates GROUP BY ALL")
+    )
+    assert set(tried) == set(spec["clustering"]["algorithm"])
+    assert read_published(
+        published, "SELECT algorithm, segments FROM model_candidates WHERE is_chosen"
+    ) == [("k_means", 2)]
+    ((word, jaccard, null_z, sentence),) = read_published(
+        published, "SELECT verdict, lowest_jaccard, null_z, sentence FROM structure_verdict"
+    )
+    assert word == "continuum"
+    assert jaccard >= 0.85
+    assert -1 <= null_z <= 1
+    assert "Nearly the same as publications >= 10" in sentence
+    assert re.search(r"k_medoids \(ARI -?0\.\d\d, nearly the same as gender is [FM]\)", sentence)
+    # One word on gender, from the split that one-hot columns of weight 2 make.
+    ((halves, agreement),) = read_published(
+        published,
+        "SELECT smallest_share, held_out_agreement FROM model_candidates"
+        " WHERE algorithm = 'k_medoids' AND segments = 2",
+    )
+    assert halves == pytest.approx(141 / 283)
+    assert agreement < 0.5
+    unstable = read_published(
+        published,
+        "SELECT algorithm FROM model_candidates WHERE algorithm IN ('gaussian_mixture',"
+        " 'autoencoder') AND is_admissible AND lowest_jaccard >= 0.75",
+    )
+    assert unstable == []
