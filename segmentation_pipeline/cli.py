@@ -1,20 +1,29 @@
 """The `segmentation` command: exit status 0 done, 1 failed, 2 wrong usage."""
 
-import datetime as dt
 import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
 import typer
-from rich.console import Console
 from rich.table import Table as RichTable
 
+from segmentation_pipeline.commands.diff import diff
+from segmentation_pipeline.commands.report import report
+from segmentation_pipeline.commands.score import score
+from segmentation_pipeline.commands.terminal import (
+    CURRENT,
+    DateOption,
+    HomeOption,
+    console,
+    default_date,
+    errors_to_exit_status,
+    one_segmentation,
+    progress_console,
+)
 from segmentation_pipeline.errors import PipelineError
 from segmentation_pipeline.lock import lock_holder
 from segmentation_pipeline.specification.home import Home, load_home
@@ -31,20 +40,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-console = Console()
-progress_console = Console(stderr=True)
-
-HomeOption = Annotated[
-    Path,
-    typer.Option("--home", help="The folder with customers.yaml.", exists=True, file_okay=False),
-]
-DateOption = Annotated[
-    dt.datetime | None,
-    typer.Option(
-        formats=["%Y-%m-%d"], help="The night's date; the latest date in the sources if not given."
-    ),
-]
-CURRENT = Path()
 
 
 @app.command()
@@ -68,9 +63,9 @@ def run(
     ] = False,
 ) -> None:
     """Run the nightly job for a date and publish its segments."""
-    with _errors_to_exit_status():
+    with errors_to_exit_status():
         spec = load_home(home)
-        date = as_of.date() if as_of is not None else _default_date(spec)
+        date = as_of.date() if as_of is not None else default_date(spec)
         from segmentation_pipeline.assets.night import run_night
 
         with progress_console.status("starting ...") as status:
@@ -114,7 +109,7 @@ def inspect(
     ] = False,
 ) -> None:
     """Look at files, and propose a customers.yaml: types, keys, categories, personal columns."""
-    with _errors_to_exit_status():
+    with errors_to_exit_status():
         from segmentation_pipeline.ingestion.first_segmentation import propose_segmentation
         from segmentation_pipeline.ingestion.inspecting import propose_customers
 
@@ -138,7 +133,7 @@ def inspect(
 @app.command()
 def check(home: HomeOption = CURRENT) -> None:
     """Read every file of a home and say what a night would do; touches nothing."""
-    with _errors_to_exit_status():
+    with errors_to_exit_status():
         from segmentation_pipeline.ingestion import check_source
 
         spec = load_home(home)
@@ -159,7 +154,7 @@ def check(home: HomeOption = CURRENT) -> None:
                 highlight=False,
                 soft_wrap=True,
             )
-        console.print(f"The next night would be for {_default_date(spec)}.")
+        console.print(f"The next night would be for {default_date(spec)}.")
 
 
 @app.command()
@@ -169,13 +164,13 @@ def rename(
     home: HomeOption = CURRENT,
 ) -> None:
     """Give a segment a name; it stays with the segment until it gets another one."""
-    with _errors_to_exit_status():
+    with errors_to_exit_status():
         from segmentation_pipeline.lock import hold_lock
         from segmentation_pipeline.segments.naming import rename_segment
         from segmentation_pipeline.warehouse import open_warehouse
 
         spec = load_home(home)
-        segmentation = _one_segmentation(spec, segment.rpartition("-")[0])
+        segmentation = one_segmentation(spec, segment.rpartition("-")[0])
         declared = spec.segmentations[segmentation].names
         with (
             hold_lock(spec.lock, "rename", timeout_seconds=0),
@@ -195,12 +190,12 @@ def similar(
     count: Annotated[int, typer.Option(min=1, max=1000, help="How many to list.")] = 10,
 ) -> None:
     """List the customers most like one, and the features that make them so."""
-    with _errors_to_exit_status():
+    with errors_to_exit_status():
         from segmentation_pipeline.segments.similar import find_similar
         from segmentation_pipeline.warehouse import open_warehouse
 
         spec = load_home(home)
-        name = _one_segmentation(spec, segmentation)
+        name = one_segmentation(spec, segmentation)
         with open_warehouse(spec.warehouse, read_only=True) as connection:
             found = find_similar(connection, spec, name, customer, count)
         table = RichTable(box=None, header_style="bold")
@@ -215,19 +210,6 @@ def similar(
         console.print(table)
 
 
-def _one_segmentation(home: Home, name: str | None) -> str:
-    known = list(home.segmentations)
-    if name in known:
-        return name
-    if name is None and len(known) == 1:
-        return known[0]
-    raise PipelineError(
-        f"{home.path}: "
-        + (f"no segmentation `{name}`" if name else "several segmentations")
-        + f": name one by --segmentation: {', '.join(known)}"
-    )
-
-
 @app.command()
 def demo(
     home: Annotated[Path, typer.Option(help="The folder to make; empty, or an earlier demo.")],
@@ -237,13 +219,17 @@ def demo(
     file_format: Annotated[
         Literal["csv", "parquet"], typer.Option("--format", help="Of the source files.")
     ] = "csv",
+    drift: Annotated[
+        Literal["none", "moves", "gradual", "sudden", "new_group"],
+        typer.Option(help="What changes in the customers from night to night."),
+    ] = "moves",
 ) -> None:
     """Make the example: hospital staff in three sources, with planted segments."""
-    with _errors_to_exit_status():
+    with errors_to_exit_status():
         from segmentation_pipeline.demo import make_demo
 
         with progress_console.status("making the example ..."):
-            made = make_demo(home, customers, days, seed, file_format)
+            made = make_demo(home, customers, days, seed, file_format, drift=drift)
         console.print(f"{customers} customers, {days} nights in {home}", highlight=False)
         for name, best in made.best_possible_ari.items():
             console.print(f"  best possible adjusted Rand index of {name}: {best:.3f}")
@@ -263,7 +249,7 @@ def schema(
 @app.command()
 def doctor(home: HomeOption = CURRENT) -> None:
     """Tell what a bug report needs: versions, lock, free space, file system."""
-    with _errors_to_exit_status():
+    with errors_to_exit_status():
         spec = load_home(home)
         facts = {"python": platform.python_version(), "system": platform.platform()}
         for package in ("segmentation-pipeline", "dagster", "duckdb", "great-expectations",
@@ -295,7 +281,7 @@ def doctor(home: HomeOption = CURRENT) -> None:
 @app.command()
 def rollback(home: HomeOption = CURRENT) -> None:
     """Put the previously published version back; the next night publishes anew."""
-    with _errors_to_exit_status():
+    with errors_to_exit_status():
         from segmentation_pipeline.lock import hold_lock
         from segmentation_pipeline.publication import rollback as roll_back
 
@@ -310,7 +296,7 @@ def ui(
     port: Annotated[int, typer.Option(help="On 127.0.0.1, this machine only.")] = 3000,
 ) -> None:
     """Open Dagster's UI and daemon for a home, until Ctrl-C."""
-    with _errors_to_exit_status():
+    with errors_to_exit_status():
         load_home(home)
         from segmentation_pipeline.assets.night import dagster_home
         from segmentation_pipeline.definitions import HOME_VARIABLE
@@ -325,6 +311,11 @@ def ui(
         workspace = str(dagster_home(home) / "workspace.yaml")
         arguments = ["dev", "--workspace", workspace, "--host", "127.0.0.1", "--port", str(port)]
         os.execve(dg, [str(dg), *arguments], environment)  # noqa: S606
+
+
+app.command()(diff)
+app.command()(report)
+app.command()(score)
 
 
 def main() -> NoReturn:
@@ -344,34 +335,12 @@ def main() -> NoReturn:
     os._exit(status if isinstance(status, int) else 0 if status is None else 1)
 
 
-@contextmanager
-def _errors_to_exit_status() -> Iterator[None]:
-    """Print an error of ours as its message alone, and end with status 1."""
-    try:
-        yield
-    except PipelineError as error:
-        progress_console.print(str(error), style="red", markup=False, highlight=False)
-        raise typer.Exit(1) from None
-
-
-def _default_date(home: Home) -> dt.date:
-    from segmentation_pipeline.ingestion import latest_date
-
-    # The one place that asks the clock: a mistyped year is no night yet, and sources without any
-    # date are as they are today.
-    today = dt.datetime.now(dt.UTC).date()
-    found = latest_date(home, not_after=today, environment=os.environ)
-    if found is None:
-        progress_console.print(f"No source tells its date: the night is for today, {today}.")
-    return found or today
-
-
 def _show_segments(home: Home) -> None:
     """Print what readers now find: a line per segment, a verdict on each lens, where it is."""
     from segmentation_pipeline.publication import read_published
 
     table = RichTable(title=f"{home.customers.name}: segments")
-    for heading in ("segmentation", "segment", "customers", "share", "what sets it apart"):
+    for heading in ("segmentation", "segment", "customers", "share", "what it is called"):
         table.add_column(heading, justify="right" if heading in ("customers", "share") else "left")
     rows = read_published(
         home.published,
@@ -388,9 +357,20 @@ def _show_segments(home: Home) -> None:
     )
     for segmentation, verdict, sentence in verdicts:
         console.print(f"{segmentation}: {verdict}. {sentence}", markup=False, highlight=False)
+    unserved = read_published(
+        home.published,
+        "SELECT segmentation, segment_id FROM segment_strategies WHERE strategy = 'none'"
+        " ORDER BY ALL",
+    )
+    for segmentation, segment_id in unserved:
+        if segmentation in home.segmentations and home.segmentations[segmentation].strategies:
+            progress_console.print(f"No strategy of {segmentation} applies to {segment_id}.")
     console.print(f"DuckDB:  {home.published / 'segments.duckdb'}", soft_wrap=True, highlight=False)
     parquet = home.published / "current" / "parquet"
     console.print(f"Parquet: {parquet}/<table>.parquet", soft_wrap=True, highlight=False)
+    reports = sorted(home.reports.glob("*/report.html"))
+    if reports:
+        console.print(f"Report:  {reports[-1]}", soft_wrap=True, highlight=False)
 
 
 def _file_system(path: Path) -> str:

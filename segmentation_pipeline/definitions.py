@@ -6,15 +6,22 @@ from pathlib import Path
 
 import dagster as dg
 
+from segmentation_pipeline.assets.belonging import build_belonging_assets
 from segmentation_pipeline.assets.checks import build_checks
 from segmentation_pipeline.assets.clustering import build_clustering_assets
 from segmentation_pipeline.assets.customers import build_customer_assets
 from segmentation_pipeline.assets.features import build_feature_assets
+from segmentation_pipeline.assets.latent import build_latent_assets
+from segmentation_pipeline.assets.personas import build_persona_assets
+from segmentation_pipeline.assets.pictures import build_picture_assets
 from segmentation_pipeline.assets.publication import build_publication_assets
+from segmentation_pipeline.assets.report import build_report_assets
 from segmentation_pipeline.assets.resources import Workshop
+from segmentation_pipeline.assets.rules import build_rule_assets
 from segmentation_pipeline.assets.schedules import build_automation, daily_partitions
 from segmentation_pipeline.assets.segments import build_segment_assets
 from segmentation_pipeline.assets.sources import build_source_assets
+from segmentation_pipeline.assets.strategies import build_strategy_assets, build_strategy_checks
 from segmentation_pipeline.specification.home import Home, load_home
 
 HOME_VARIABLE = "SEGMENTATION_HOME"
@@ -40,12 +47,22 @@ def build_definitions(
     groups = {
         "sources": build_source_assets(home),
         "customers": build_customer_assets(home),
-        "publication": build_publication_assets(home),
+        "publication": [*build_publication_assets(home), *build_report_assets()],
     }
     for name in home.segmentations:
         groups[f"{name}_features"] = build_feature_assets(home, name)
-        groups[f"{name}_clustering"] = build_clustering_assets(name)
-        groups[f"{name}_segments"] = build_segment_assets(home, name)
+        groups[f"{name}_clustering"] = [
+            *build_clustering_assets(name),
+            *build_latent_assets(home, name),
+        ]
+        groups[f"{name}_segments"] = [
+            *build_segment_assets(home, name),
+            *build_belonging_assets(name),
+            *build_persona_assets(home, name),
+            *build_rule_assets(name),
+            *build_strategy_assets(home, name),
+            *build_picture_assets(home, name),
+        ]
     automation = build_automation(home)
     return dg.Definitions(
         assets=[
@@ -53,7 +70,7 @@ def build_definitions(
             for group, assets in groups.items()
             for asset in _with_attributes(home, group, partitions, assets)
         ],
-        asset_checks=build_checks(home),
+        asset_checks=[*build_checks(home), *build_strategy_checks(home)],
         jobs=automation.jobs,
         schedules=automation.schedules,
         sensors=automation.sensors,

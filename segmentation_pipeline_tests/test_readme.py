@@ -19,6 +19,7 @@ REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 GUIDE = (REPOSITORY / "docs" / "specification.md").read_text(encoding="utf-8")
 CHOICE = (REPOSITORY / "docs" / "choice.md").read_text(encoding="utf-8")
+PERSONAS = (REPOSITORY / "docs" / "personas.md").read_text(encoding="utf-8")
 EXAMPLE = REPOSITORY / "segmentation_pipeline" / "demo" / "home" / "customers.yaml"
 
 ANY_CRITERIA = {
@@ -103,7 +104,9 @@ def test_the_files_point_to_schemas_that_the_command_writes(shop):
     assert sorted(named) == sorted(SCHEMAS)
 
 
-@pytest.mark.parametrize("block", [*blocks(GUIDE, "yaml"), *blocks(CHOICE, "yaml")])
+@pytest.mark.parametrize(
+    "block", [block for page in (GUIDE, CHOICE, PERSONAS) for block in blocks(page, "yaml")]
+)
 def test_an_example_of_the_guide_loads_for_the_shipped_example(tmp_path, block):
     (tmp_path / "segmentations").mkdir()
     (tmp_path / "customers.yaml").write_bytes(EXAMPLE.read_bytes())
@@ -130,7 +133,7 @@ def test_commands_that_are_named_exist():
     commands = set(re.findall(r"^\W+([a-z]+) {2,}[A-Z]", told, re.MULTILINE))
     text = README + (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
 
-    named = set(re.findall(r"segmentation ([a-z]+)(?: --|`)", text))
+    named = set(re.findall(r"(?<!-)segmentation ([a-z]+)(?: --|`)", text))
     assert {"run", "check", "schema", "rollback", "ui"} <= named <= commands
     targets = set(re.findall(r"^([a-z]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"(?:^|`)make ([a-z]+)", README, re.MULTILINE)) <= targets

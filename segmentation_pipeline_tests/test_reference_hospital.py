@@ -102,6 +102,8 @@ def reference_preparation():
             },
             "weight": 2,
         },
+        # It makes no segment, so that it might describe them; it doesn't (p = .55).
+        "engagement_driver": {"use": "profile"},
     }
     return segmentation(features, "standard")
 
@@ -156,6 +158,24 @@ def assert_one_continuum(folder):
     assert words == [("continuum",)]
 
 
+def assert_honest_personas(folder):
+    """What sets the two ends of the gradient apart, and nothing else."""
+    told = read_published(
+        folder / "published",
+        "SELECT name, headline, concat_ws(' ', headline, typical_customer, wants, behaves, worth)"
+        " FROM segment_personas ORDER BY name",
+    )
+    assert [name for name, *_ in told] == [
+        "Few attended events, few publications",
+        "Many attended events, many publications",
+    ]
+    assert all("cut from a continuum" in headline for _, headline, _ in told)
+    traits = read_published(folder / "published", "SELECT DISTINCT feature FROM segment_traits")
+    assert ("publications",) in traits
+    assert ("engagement_driver",) not in traits
+    assert not any("driver" in words.casefold() for *_, words in told)
+
+
 @pytest.mark.parametrize(("spellings", "silhouette"), [({}, 0.30235), (SPELLINGS, 0.3060)])
 def test_the_reference_preparation_gives_the_published_figures(tmp_path, spellings, silhouette):
     found = run(tmp_path, spellings, reference_preparation())
@@ -163,6 +183,7 @@ def test_the_reference_preparation_gives_the_published_figures(tmp_path, spellin
     assert found[2] == pytest.approx(silhouette, abs=0.0005)
     assert sizes(tmp_path) == [201, 82]
     assert_one_continuum(tmp_path)
+    assert_honest_personas(tmp_path)
 
 
 def test_age_by_click_through_rate_unscaled(tmp_path):

@@ -23,6 +23,7 @@ from segmentation_pipeline.features import (
     make_engineered_features,
     make_feature_matrix,
 )
+from segmentation_pipeline.features.participation import grouped_features, make_fitting_matrix
 from segmentation_pipeline.ingestion import raw_table
 from segmentation_pipeline.preparation import CUSTOMERS, LEFT_OUT_ROWS, events_sql
 from segmentation_pipeline.reports import encoding_scatter
@@ -109,7 +110,11 @@ def build_feature_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]
                 preparation = Preparation.from_json(champion.preparation)
                 origin = f"kept from model version {champion.record.model_version}"
             keep_preparation(connection, name, preparation, build)
-            made = make_feature_matrix(connection, name, preparation, limits, build)
+            grouped = grouped_features(name, spec)
+            made = make_feature_matrix(
+                connection, name, preparation, limits, build, features=grouped
+            )
+            make_fitting_matrix(connection, name, spec, build)
             for alarm in made.alarms:
                 context.log.warning(alarm)
             for table in FITTED:

@@ -34,6 +34,7 @@ from segmentation_pipeline.clustering.tables import (
     candidate_rows,
     centre_rows,
 )
+from segmentation_pipeline.clustering.typed.learning import learn_typing
 from segmentation_pipeline.clustering.verdicts import keep_verdict
 from segmentation_pipeline.errors import PreparationError
 from segmentation_pipeline.features import (
@@ -45,6 +46,12 @@ from segmentation_pipeline.features import (
     read_sample,
 )
 from segmentation_pipeline.features.matrix import check_features
+from segmentation_pipeline.features.participation import (
+    fitting_features,
+    fitting_matrix,
+    grouped_features,
+    make_fitting_matrix,
+)
 from segmentation_pipeline.segments.short_rule import short_rule_fidelity
 from segmentation_pipeline.specification.home import Home, fitting_digest
 from segmentation_pipeline.warehouse import (
@@ -75,7 +82,7 @@ def fit_champion(
         made = search_model(spec, training, limits, fidelity=fidelity, progress=progress)
     else:
         model = rules_model(spec.clustering.rules, training.sample)
-        table = Table(name, "engineered_features")
+        table = fitting_features(name, spec)
         labels = rule_labels(connection, model, table, seed=spec.clustering.seed, limit=SAMPLE_ROWS)
         made = given_model(spec, training, model, labels.astype(np.intp), limits, fidelity=fidelity)
     old = _model_that_goes_on(connection, home, name, build, made)
@@ -84,7 +91,7 @@ def fit_champion(
     record = register_champion(
         connection,
         home.models,
-        made.model,
+        learn_typing(connection, home, name, made.model),
         build,
         segmentation=name,
         specification_digest=fitting_digest(spec),
@@ -127,16 +134,19 @@ def _go_on(
         f"model version {old.record.model_version} goes on: of the new candidates the best is "
         f"{word}, and `if_continuum` is keep_model"
     )
+    spec, limits = home.segmentations[name], home.customers.limits
     preparation = Preparation.from_json(old.preparation)
     keep_preparation(connection, name, preparation, build)
-    make_feature_matrix(connection, name, preparation, home.customers.limits, build)
+    grouped = grouped_features(name, spec)
+    make_feature_matrix(connection, name, preparation, limits, build, features=grouped)
+    make_fitting_matrix(connection, name, spec, build)
     record = register_champion(
         connection,
         home.models,
-        old.model,
+        learn_typing(connection, home, name, old.model),
         build,
         segmentation=name,
-        specification_digest=fitting_digest(home.segmentations[name]),
+        specification_digest=fitting_digest(spec),
         preparation_digest=old.record.preparation_digest,
         reason=reason,
     )
@@ -170,7 +180,7 @@ def prepare_otherwise(
         return []
     sample = read_feature_sample(
         connection,
-        Table(name, "engineered_features"),
+        fitting_features(name, spec),
         list(dict.fromkeys(row.feature for row in preparation.scalings)),
         seed=spec.clustering.seed,
         limit=MOST_CUSTOMERS,
@@ -183,13 +193,13 @@ def _training(connection: Connection, home: Home, name: str, preparation: Prepar
     seed = spec.clustering.seed
 
     def read(columns: Sequence[str]) -> NDArray[np.float64]:
-        matrix = Table(name, "feature_matrix")
+        matrix = fitting_matrix(name, spec)
         _, sample = read_sample(
             connection, matrix, columns, seed=seed, limit=limits.sample_customers
         )
         return sample.astype(np.float64)
 
-    engineered = Table(name, "engineered_features")
+    engineered = fitting_features(name, spec)
     types = column_types(connection, engineered)
     features = list(dict.fromkeys(row.feature for row in preparation.scalings))
     columns, unclipped = preparation.column_names, preparation.unclipped_names

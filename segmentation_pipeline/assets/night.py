@@ -12,11 +12,7 @@ from pathlib import Path
 import dagster as dg
 
 from segmentation_pipeline.assets.event_storage import without_waiting_for_the_disk
-from segmentation_pipeline.assets.schedules import (
-    NIGHTLY,
-    daily_partitions,
-    refresh_selection,
-)
+from segmentation_pipeline.assets.schedules import NIGHTLY, daily_partitions
 from segmentation_pipeline.definitions import build_definitions
 from segmentation_pipeline.errors import PipelineError, SpecificationError
 from segmentation_pipeline.specification.home import Home, load_home
@@ -91,7 +87,7 @@ def run_night(
         if failures and published is None and _completed_segmentations(result):
             rest = _execute(definitions, "publish", as_of, instance, steps)
             published = _published(rest)
-            failures += tuple(failure for failure in _failures(rest) if published is None)
+            failures += _failures(rest)
         return NightResult(result.run_id, failures, published)
 
 
@@ -107,15 +103,14 @@ def require_night(home: Home, as_of: dt.date) -> None:
 def run_unpublished(
     home_path: Path, as_of: dt.date, segmentation: str, *, progress: Progress
 ) -> NightResult:
-    """Run a segmentation's night up to what would be published, checks included, and stop there.
+    """Run a segmentation's night up to its verdict and strategies, checks included, no further.
 
     Dagster keeps nothing of it. The work tables of the home are those of this night then.
     """
     steps = _StepCounter(progress)
-    unpublished = dg.define_asset_job(
-        "unpublished",
-        selection=refresh_selection(segmentation) - dg.AssetSelection.assets("published"),
-    )
+    last = ([segmentation, table] for table in ("structure_verdict", "segment_strategies"))
+    wanted = dg.AssetSelection.assets(*last).upstream().required_multi_asset_neighbors()
+    unpublished = dg.define_asset_job("unpublished", selection=wanted)
     definitions = dg.Definitions.merge(
         build_definitions(home_path, lock_timeout_seconds=0),
         dg.Definitions(jobs=[unpublished], loggers={"console": steps.logger()}),

@@ -48,7 +48,7 @@ def build_automation(home: Home) -> Automation:
     )
     publish = dg.define_asset_job(
         "publish",
-        selection=dg.AssetSelection.assets("published"),
+        selection=dg.AssetSelection.assets("published", "segmentation_report"),
         description="Publish the segmentations whose tables are complete for the date.",
     )
     refreshes = {
@@ -75,7 +75,9 @@ def build_automation(home: Home) -> Automation:
 def refresh_selection(segmentation: str) -> dg.AssetSelection:
     """Select what one segmentation needs: its own assets, all before them, and publishing."""
     own = dg.AssetSelection.key_prefixes(segmentation)
-    audits = dg.AssetSelection.assets("source_loads", "rejected_rows", "published")
+    audits = dg.AssetSelection.assets(
+        "source_loads", "rejected_rows", "published", "segmentation_report"
+    )
     return own.upstream().required_multi_asset_neighbors() | audits
 
 

@@ -37,6 +37,7 @@ def build_segment_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]
     spec = home.segmentations[name]
     features, members = Table(name, "engineered_features"), Table(name, "customer_segments")
     described = [[name, "customer_segments"], [name, "engineered_features"]]
+    smallest_group = home.customers.limits.smallest_group
 
     @dg.asset(
         key_prefix=[name],
@@ -80,11 +81,13 @@ def build_segment_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]
         with workshop.step(context) as (connection, build):
             require_builds(connection, [features, members], build.as_of)
             limit = workshop.home.customers.limits.table_customers
-            rows = make_segment_profiles(connection, name, spec, limit, build)
+            rows = make_segment_profiles(
+                connection, name, spec, limit, build, smallest_group=smallest_group
+            )
             table = Table(name, "segment_profiles")
             traits = (
-                "SELECT segment_id, rank, feature, mean, overall_mean, standardised_difference"
-                f" FROM {table.sql} WHERE rank <= 5 ORDER BY segment_id, rank"
+                "SELECT segment_id, use, rank, feature, mean, overall_mean, standardised_difference"
+                f" FROM {table.sql} WHERE rank <= 5 ORDER BY segment_id, use, rank"
             )
             return dg.MaterializeResult(
                 metadata={
@@ -100,7 +103,9 @@ def build_segment_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]
         """Each segment by its categorical features, next to everybody."""
         with workshop.step(context) as (connection, build):
             require_builds(connection, [features, members], build.as_of)
-            rows = make_segment_category_shares(connection, name, spec, build)
+            rows = make_segment_category_shares(
+                connection, name, spec, build, smallest_group=smallest_group
+            )
             table = Table(name, "segment_category_shares")
             return dg.MaterializeResult(metadata=table_metadata(connection, table, rows))
 
@@ -111,7 +116,7 @@ def build_segment_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]
             for table in (
                 "customer_segments",
                 "segment_profiles",
-                "segment_category_shares",
+                "segment_traits",
                 "structure_verdict",
             )
         ],
@@ -122,15 +127,14 @@ def build_segment_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]
         with workshop.step(context) as (connection, build):
             needed = [
                 members,
-                Table(name, "segment_profiles"),
-                Table(name, "segment_category_shares"),
+                Table(name, "segment_traits"),
                 Table(name, "structure_verdict"),
             ]
             require_builds(connection, needed, build.as_of)
             champion = require_champion(connection, workshop.home, name, build.as_of)
             ids = segment_ids(connection, name, champion.record.model_version, champion.record.k)
             names = names_given(connection, name, champion)
-            rows = make_segments(connection, name, ids, names, build)
+            rows = make_segments(connection, name, spec, ids, names, build)
             table = Table(name, "segments")
             shown = f"SELECT * FROM {table.sql} ORDER BY customers DESC, segment_id"
             return dg.MaterializeResult(
@@ -143,6 +147,7 @@ def build_segment_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]
     @dg.asset(
         key_prefix=[name],
         deps=[
+            [name, "customer_segments"],
             [name, "segment_profiles"],
             [name, "segment_category_shares"],
             [name, "feature_matrix"],
@@ -154,13 +159,17 @@ def build_segment_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]
     ) -> dg.MaterializeResult:
         """How much each feature separates the segments, and how much of the distance it carries."""
         with workshop.step(context) as (connection, build):
-            needed = [Table(name, "segment_profiles"), Table(name, "segment_category_shares")]
+            needed = [
+                members,
+                Table(name, "segment_profiles"),
+                Table(name, "segment_category_shares"),
+            ]
             require_builds(connection, [*needed, Table(name, "feature_matrix")], build.as_of)
             champion = require_champion(connection, workshop.home, name, build.as_of)
             shares = sampled_distance_shares(
                 connection, name, Preparation.from_json(champion.preparation), spec.clustering
             )
-            rows = make_feature_importance(connection, name, shares, build)
+            rows = make_feature_importance(connection, name, spec, shares, build)
             table = Table(name, "feature_importance")
             listed = f"FROM {table.sql} ORDER BY use, rank"
             return dg.MaterializeResult(

@@ -19,16 +19,19 @@ def assigned_customers(
     spec: Clustering,
     model: SegmentModel,
     *,
+    features: Table | None = None,
     query: str | None = None,
     threads: int = 1,
 ) -> Iterator[pa.RecordBatch]:
     """Stream the assignments (`assignment.assignment_schema`) of tonight's customers.
 
     `query` selects their prepared features; the segmentation's feature matrix where it is None.
+    `features` holds the engineered ones, by which rules go, of the customers who are grouped;
+    everybody's where it is None.
     `connection` is busy until the stream ends. Raises ClusteringError as `assign_rows` does.
     """
     if model.algorithm == "rules":
-        engineered = Table(segmentation, "engineered_features")
+        engineered = features or Table(segmentation, "engineered_features")
         yield from read_batches(connection, rules_assignment_sql(model, engineered.sql))
         return
     matrix = Table(segmentation, "feature_matrix")

@@ -63,7 +63,7 @@ class ModelRecord:
 
     def folder(self, models: Path) -> Path:
         """Where its files are, under the home's folder of models."""
-        return _folder(models, self.segmentation, self.model_version)
+        return model_folder(models, self.segmentation, self.model_version)
 
 
 def champion(connection: Connection, segmentation: str, as_of: dt.date) -> ModelRecord | None:
@@ -131,7 +131,7 @@ def register_champion(
     ).fetchall()[0]
     version = 1 + int(last_version)
     is_newest = newest is None or build.as_of >= newest
-    folder = _folder(models, segmentation, version)
+    folder = model_folder(models, segmentation, version)
     # Versions are only ever registered in order: a folder of this number is what a killed run left.
     if folder.exists():
         shutil.rmtree(folder)
@@ -181,5 +181,6 @@ def library_mismatch(record: ModelRecord) -> str | None:
     )
 
 
-def _folder(models: Path, segmentation: str, version: int) -> Path:
+def model_folder(models: Path, segmentation: str, version: int) -> Path:
+    """Say where the files of a version are, under the home's folder of models."""
     return models / segmentation / str(version)

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from segmentation_pipeline.contracts.belonging import BELONGING_CONTRACTS
 from segmentation_pipeline.contracts.contract import (
     ADDED_BY_PUBLICATION,
     Contract,
@@ -18,7 +19,11 @@ from segmentation_pipeline.contracts.features import FEATURE_CONTRACTS
 from segmentation_pipeline.contracts.history import HISTORY_CONTRACTS
 from segmentation_pipeline.contracts.models import MODEL_CONTRACTS
 from segmentation_pipeline.contracts.operation import OPERATION_CONTRACTS
+from segmentation_pipeline.contracts.personas import PERSONA_CONTRACTS
+from segmentation_pipeline.contracts.pictures import PICTURE_CONTRACTS
+from segmentation_pipeline.contracts.rules import RULE_CONTRACTS
 from segmentation_pipeline.contracts.segments import SEGMENT_CONTRACTS
+from segmentation_pipeline.contracts.strategies import STRATEGY_CONTRACTS
 
 __all__ = [
     "ADDED_BY_PUBLICATION",
@@ -33,7 +38,12 @@ CONTRACTS: Mapping[str, Contract] = MappingProxyType(
         contract.name: contract
         for contract in (
             *SEGMENT_CONTRACTS,
+            *RULE_CONTRACTS,
+            *PERSONA_CONTRACTS,
+            *STRATEGY_CONTRACTS,
+            *BELONGING_CONTRACTS,
             *HISTORY_CONTRACTS,
+            *PICTURE_CONTRACTS,
             *FEATURE_CONTRACTS,
             *MODEL_CONTRACTS,
             *OPERATION_CONTRACTS,

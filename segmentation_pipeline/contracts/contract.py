@@ -72,3 +72,8 @@ CRITERION = ContractColumn(
     "criterion", "VARCHAR", "demographics, behaviour, needs or preferences; none of a profile's."
 )
 USE = required("use", "VARCHAR", "clustering: it makes the segments; profile: it describes them.")
+IS_SUPPRESSED = required(
+    "is_suppressed",
+    "BOOLEAN",
+    "Whether figures of the row are withheld, as too few customers could be told from them.",
+)

@@ -3,6 +3,7 @@
 from segmentation_pipeline.contracts.contract import (
     AS_OF,
     CUSTOMERS,
+    IS_SUPPRESSED,
     MODEL,
     PROVENANCE,
     RUN_ID,
@@ -112,7 +113,8 @@ HISTORY_CONTRACTS = (
     ),
     Contract(
         "segment_movements",
-        "Who entered and who left which segment on which night.",
+        "Who entered and who left which segment on which night; on the first, everybody entered, "
+        "so that whoever applies the nights in order has who is where.",
         "one row per business date and customer who is in another segment than the night before",
         ("as_of", "segmentation", "customer_id"),
         (
@@ -197,18 +199,31 @@ HISTORY_CONTRACTS = (
     ),
     Contract(
         "segment_crosstab",
-        "The segments of one segmentation against those of another.",
-        "one row per pair of segments of two segmentations that share customers",
+        "The segments of one segmentation against those of another. Pairs of fewer customers than "
+        "the privacy floor are withheld, and as many others as keep them from being computed from "
+        "the totals; who may read customer_segments can count them all.",
+        "one row per pair of segments of two segmentations that share customers, or may do so",
         ("segmentation", "segment_id", "other_segmentation", "other_segment_id"),
         (
             SEGMENTATION,
             SEGMENT_ID,
             required("other_segmentation", "VARCHAR", "Name of the other segmentation."),
             required("other_segment_id", "VARCHAR", "Its segment."),
-            CUSTOMERS,
-            required("share", "DOUBLE", "Their share of the first segment, of those in common."),
+            ContractColumn(
+                "customers", "BIGINT", "Customers of both; none if withheld.", "customers"
+            ),
+            ContractColumn(
+                "share",
+                "DOUBLE",
+                "Their share of the first segment, of those in common; none if withheld.",
+            ),
             required("overall_share", "DOUBLE", "The other segment's share of all in common."),
-            required("lift", "DOUBLE", "`share` / `overall_share`; 1 is like everybody."),
+            ContractColumn(
+                "lift",
+                "DOUBLE",
+                "`share` / `overall_share`; 1 is like everybody; none if withheld.",
+            ),
+            IS_SUPPRESSED,
             *PROVENANCE,
         ),
     ),

@@ -90,6 +90,12 @@ OPERATION_CONTRACTS = (
             CUSTOMERS,
             ContractColumn("silhouette", "DOUBLE", "Silhouette of the model when it was fitted."),
             required("specification_digest", "VARCHAR", "SHA-256 of the home's declarations."),
+            ContractColumn(
+                "fitting_digest",
+                "VARCHAR",
+                "SHA-256 of what a model depends on in the segmentation's declaration; none if an "
+                "earlier release published the row.",
+            ),
             required("source_digest", "VARCHAR", "SHA-256 over the digests of the loads it saw."),
             required("preparation_digest", "VARCHAR", "SHA-256 of the fitted preparation."),
             required("model_digest", "VARCHAR", "SHA-256 of the model."),

@@ -4,6 +4,7 @@ from segmentation_pipeline.contracts.contract import (
     CRITERION,
     CUSTOMERS,
     FEATURE,
+    IS_SUPPRESSED,
     PROVENANCE,
     SEGMENT_ID,
     SEGMENTATION,
@@ -22,10 +23,29 @@ SEGMENT_CONTRACTS = (
         (
             SEGMENTATION,
             SEGMENT_ID,
+            ContractColumn(
+                "number_in_model",
+                "INTEGER",
+                "Number of the segment in its model, from 0; none of customers whom no segment "
+                "holds, and if an earlier release published the row.",
+            ),
             required("label", "VARCHAR", "Name of the segment, for people."),
             CUSTOMERS,
             required("share", "DOUBLE", "Share of the segmentation's customers."),
-            required("is_noise", "BOOLEAN", "Whether it is the customers whom no segment holds."),
+            ContractColumn(
+                "expected_customers",
+                "DOUBLE",
+                "Customers that it should have: those grouped by their own features, and the sum "
+                "of the probabilities of those who were typed; none if an earlier release "
+                "published the row.",
+                "customers",
+            ),
+            required(
+                "is_noise",
+                "BOOLEAN",
+                "Whether it is no segment, but the customers whom none holds (-noise), who are not "
+                "eligible (-ineligible), or whose segment nothing tells (-unknown).",
+            ),
             ContractColumn(
                 "verdict",
                 "VARCHAR",
@@ -78,12 +98,26 @@ SEGMENT_CONTRACTS = (
                 "BOOLEAN",
                 "Whether the distance, unclipped, is beyond the 99.5th percentile of training.",
             ),
+            required(
+                "is_typed",
+                "BOOLEAN",
+                "Whether the customer lacks a source, and the segment was learned from the others; "
+                "distance, margin and probability are then none.",
+            ),
+            ContractColumn(
+                "typing_confidence",
+                "DOUBLE",
+                "Probability of the segment of those typed, of the unknown that of the likeliest "
+                "one; none of others, and where typing was refused.",
+            ),
             *PROVENANCE,
         ),
     ),
     Contract(
         "segment_profiles",
-        "Each segment by its numeric features, in their original units, next to everybody.",
+        "Each segment by its numeric features, in their original units, next to everybody. Figures "
+        "of fewer customers than the privacy floor (`limits.smallest_group`) are withheld, and as "
+        "many others as keep them unknown.",
         "one row per segment and numeric feature",
         ("segmentation", "segment_id", "feature"),
         (
@@ -94,8 +128,15 @@ SEGMENT_CONTRACTS = (
             ContractColumn("unit", "VARCHAR", "Unit of the feature's values."),
             CRITERION,
             USE,
-            required("customers", "BIGINT", "Customers of the segment with a value.", "customers"),
-            required("missing_share", "DOUBLE", "Share of the segment without a value."),
+            ContractColumn(
+                "customers",
+                "BIGINT",
+                "Customers of the segment with a value; none if withheld.",
+                "customers",
+            ),
+            ContractColumn(
+                "missing_share", "DOUBLE", "Share of the segment without a value; none if withheld."
+            ),
             ContractColumn("mean", "DOUBLE", "Mean in the segment, in `unit`."),
             ContractColumn(
                 "standard_deviation", "DOUBLE", "Standard deviation in the segment, in `unit`."
@@ -112,17 +153,24 @@ SEGMENT_CONTRACTS = (
             ContractColumn(
                 "standardised_difference",
                 "DOUBLE",
-                "(Mean inside - mean outside) / pooled standard deviation; from 0.2 on it tells.",
+                "(Mean inside - mean outside) / pooled standard deviation; from 0.2 on it tells. "
+                "Of a feature that makes the segments it is no discovery.",
             ),
             required(
-                "rank", "INTEGER", "Rank within the segment by |standardised difference|, from 1."
+                "rank",
+                "INTEGER",
+                "Rank within the segment by |standardised difference| among the features of the "
+                "same use, from 1.",
             ),
+            IS_SUPPRESSED,
             *PROVENANCE,
         ),
     ),
     Contract(
         "segment_category_shares",
-        "Each segment by its categorical features, next to everybody.",
+        "Each segment by its categorical features, next to everybody. Categories of fewer "
+        "customers than the privacy floor (`limits.smallest_group`) are withheld, and as many "
+        "others as keep them from being computed from the totals.",
         "one row per segment, categorical feature and category",
         ("segmentation", "segment_id", "feature", "category"),
         (
@@ -132,10 +180,22 @@ SEGMENT_CONTRACTS = (
             required("category", "VARCHAR", "Category; `missing` where there is no value."),
             CRITERION,
             USE,
-            required("customers", "BIGINT", "Customers of the segment in it.", "customers"),
-            required("share", "DOUBLE", "Share of the segment's customers."),
-            required("overall_share", "DOUBLE", "Share of all customers."),
-            required("lift", "DOUBLE", "`share` / `overall_share`; 1 is like everybody."),
+            ContractColumn(
+                "customers",
+                "BIGINT",
+                "Customers of the segment in it; none if withheld.",
+                "customers",
+            ),
+            ContractColumn(
+                "share", "DOUBLE", "Share of the segment's customers; none if withheld."
+            ),
+            ContractColumn("overall_share", "DOUBLE", "Share of all customers; none if withheld."),
+            ContractColumn(
+                "lift",
+                "DOUBLE",
+                "`share` / `overall_share`; 1 is like everybody; none if either is withheld.",
+            ),
+            IS_SUPPRESSED,
             *PROVENANCE,
         ),
     ),

@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from segmentation_pipeline.demo import mess, planted
-from segmentation_pipeline.demo.observation import Array
+from segmentation_pipeline.demo.observation import Array, Measure
 from segmentation_pipeline.demo.population import STAFF_ID_SQL, Population, segment_sql
 from segmentation_pipeline.demo.web import EVENTS, first_second_sql
 from segmentation_pipeline.warehouse import Connection, literal, read_batches
@@ -30,12 +30,12 @@ def best_possible_ari(connection: Connection, population: Population) -> dict[st
     """
     seen = read_batches(connection, _observed_sql(population)).read_all()
     evidence = {
-        planted.ENGAGEMENT: _engagement_evidence(seen),
-        planted.PROFESSION: _profession_evidence(seen),
+        planted.ENGAGEMENT: _engagement_evidence(seen, population),
+        planted.PROFESSION: _profession_evidence(seen, population),
     }
     return {
         one.name: adjusted_rand_index(
-            seen.column(one.name).to_numpy(), (logs + np.log(one.shares)).argmax(axis=1)
+            seen.column(one.name).to_numpy(), _likeliest(logs, population.shares(one))
         )
         for one, logs in evidence.items()
     }
@@ -58,17 +58,23 @@ def adjusted_rand_index(truth: NDArray[np.int64], found: NDArray[np.int64]) -> f
     return 1.0 if largest == expected else float((together - expected) / (largest - expected))
 
 
+def _likeliest(logs: Array, shares: tuple[float, ...]) -> NDArray[np.int64]:
+    """By Bayes' rule; where there are no newcomers, nobody is taken for one."""
+    likeliest: NDArray[np.int64] = (logs[:, : len(shares)] + np.log(shares)).argmax(axis=1)
+    return likeliest
+
+
 def _pairs(counts: Array | NDArray[np.int64]) -> float:
     return float((counts * (counts - 1)).sum() / 2)
 
 
-def _engagement_evidence(seen: pa.Table) -> Array:
+def _engagement_evidence(seen: pa.Table, population: Population) -> Array:
     sent, opened, clicked = (
         _numbers(seen, f"email_{fate}") for fate in ("sent", "opened", "clicked")
     )
     logs = (
-        planted.CONTRACT_VALUE.log_likelihoods(_numbers(seen, "contract_value_eur"))
-        + planted.ATTENDED_EVENTS.log_likelihoods(_numbers(seen, "attended_events"))
+        _crm_evidence(seen, population, planted.CONTRACT_VALUE, "contract_value_eur")
+        + _crm_evidence(seen, population, planted.ATTENDED_EVENTS, "attended_events")
         + planted.VISIT_MINUTES.log_likelihoods(_numbers(seen, "average_visit_minutes"))
         + planted.PREFERRED_CHANNEL.log_likelihoods(seen.column("preferred_channel").to_pylist())
         + planted.MAILS_OPENED.log_likelihoods(opened, sent)
@@ -79,12 +85,12 @@ def _engagement_evidence(seen: pa.Table) -> Array:
     return logs
 
 
-def _profession_evidence(seen: pa.Table) -> Array:
+def _profession_evidence(seen: pa.Table, population: Population) -> Array:
     logs = (
         planted.AGE.log_likelihoods(_numbers(seen, "age"))
-        + planted.PUBLICATIONS.log_likelihoods(_numbers(seen, "publications"))
-        + planted.CONGRESSES.log_likelihoods(_numbers(seen, "congresses"))
-        + planted.PARTNERSHIPS.log_likelihoods(_numbers(seen, "partnerships"))
+        + _crm_evidence(seen, population, planted.PUBLICATIONS, "publications")
+        + _crm_evidence(seen, population, planted.CONGRESSES, "congresses")
+        + _crm_evidence(seen, population, planted.PARTNERSHIPS, "partnerships")
     )
     for category, column in (
         (planted.EDUCATION, "education"),
@@ -94,6 +100,11 @@ def _profession_evidence(seen: pa.Table) -> Array:
     ):
         logs = logs + category.log_likelihoods(seen.column(column).to_pylist())
     return logs
+
+
+def _crm_evidence(seen: pa.Table, population: Population, measure: Measure, column: str) -> Array:
+    shifted = measure.shifted(population.shift(column, planted.LAST_NIGHT))
+    return shifted.log_likelihoods(_numbers(seen, column))
 
 
 def _numbers(seen: pa.Table, column: str) -> Array:

@@ -5,7 +5,7 @@ import datetime as dt
 from segmentation_pipeline.demo import mess, planted
 from segmentation_pipeline.demo.dirt import blank_sql, blanked_sql, copies_sql, spelled_sql
 from segmentation_pipeline.demo.observation import Measure
-from segmentation_pipeline.demo.population import STAFF_ID_SQL, segment_sql, turn_sql
+from segmentation_pipeline.demo.population import STAFF_ID_SQL, Population, segment_sql
 from segmentation_pipeline.demo.randomness import Draws, turned_gaussian_sql
 from segmentation_pipeline.warehouse import literal
 
@@ -56,11 +56,12 @@ def staff_sql(draws: Draws) -> str:
     """
 
 
-def snapshot_sql(night: dt.date) -> str:
+def snapshot_sql(population: Population, night: dt.date) -> str:
     """Everybody of `crm_staff` who is a customer on that night, by number; some rows twice."""
     date = literal(night)
-    turn = turn_sql(date)
-    measures = ", ".join(f"{_measure_sql(column, turn)} AS {column}" for column in _MEASURES)
+    measures = ", ".join(
+        f"{_measure_sql(column, population, night)} AS {column}" for column in _MEASURES
+    )
     return f"""
     WITH present AS (
         SELECT
@@ -84,10 +85,12 @@ _SEGMENT_COLUMNS_SQL = ", ".join(
 )
 
 
-def _measure_sql(column: str, turn: str) -> str:
+def _measure_sql(column: str, population: Population, night: dt.date) -> str:
     measure, segment = _MEASURES[column]
+    turn = population.turn_sql(literal(night))
     gaussian = turned_gaussian_sql(f"{column}_radius", f"{column}_angle", turn)
-    return blanked_sql(f"{column}_blank", measure.value_sql(gaussian, segment))
+    shifted = measure.shifted(population.shift(column, night))
+    return blanked_sql(f"{column}_blank", shifted.value_sql(gaussian, segment))
 
 
 def _blanked_category_sql(draws: Draws, column: str) -> str:

@@ -13,13 +13,14 @@ from pathlib import Path
 from segmentation_pipeline.demo import crm, survey, web
 from segmentation_pipeline.demo.population import Population
 from segmentation_pipeline.demo.randomness import Draws, create_macros
+from segmentation_pipeline.demo.scenario import Drift, scenario_named
 from segmentation_pipeline.demo.summary import SUMMARY_NAME, DemoSummary, summarise
 from segmentation_pipeline.demo.template import FileFormat, packaged_files
+from segmentation_pipeline.demo.truth import TRUTH_NAME
 from segmentation_pipeline.errors import PipelineError
 from segmentation_pipeline.warehouse import Connection, literal, open_in_memory
 
 _STAGING = ".demo"
-_TRUTH_NAME = "planted_segments.parquet"
 
 
 def make_demo(
@@ -29,6 +30,7 @@ def make_demo(
     seed: int,
     file_format: FileFormat = "csv",
     *,
+    drift: Drift = "moves",
     memory_limit: str = "2GB",
     threads: int | None = None,
     progress: Callable[[str], None] = lambda _: None,
@@ -38,26 +40,28 @@ def make_demo(
     `home` is an empty folder, one to be made, or an earlier demo, whose files are replaced. A
     folder of something else, or a YAML file of the earlier demo that was edited since, raises
     `PipelineError` before anything is written. `customers` is how many the CRM has on the first of
-    `days` nights, the last of which is 2025-06-30. DuckDB takes `memory_limit` and spills the rest
+    `days` nights, the last of which is 2025-06-30; `drift` names the scenario of what changes in
+    them. DuckDB takes `memory_limit` and spills the rest
     into the home; the result depends neither on that nor on `threads` (all cores where nothing is
     said). `progress` is told what is being made.
     """
     if customers < 1 or days < 1:
         raise PipelineError(f"a demo needs customers and days: got {customers} and {days}")
-    texts = packaged_files(file_format)
+    scenario = scenario_named(drift)
+    population = Population(customers, days, scenario)
+    texts = packaged_files(file_format, population.stranger_share)
     _refuse_foreign_folder(home, texts)
     staging = home / _STAGING
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
     spill = staging / "spill"
-    population = Population(customers, days)
     try:
         with open_in_memory(memory_limit=memory_limit, threads=threads, spill=spill) as connection:
             _make_tables(connection, population, Draws(seed), progress)
             _write_sources(connection, population, file_format, staging, progress)
             digests = {path: _digest(text.encode()) for path, text in texts.items()}
             progress("the best possible agreement")
-            summary = summarise(connection, population, seed, file_format, digests)
+            summary = summarise(connection, population, drift, seed, file_format, digests)
         _replace(home, staging, texts, summary)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -76,7 +80,7 @@ def _make_tables(
         ("crm_staff", "the CRM's people", crm.staff_sql(draws)),
         ("survey", "survey answers", survey.answers_sql(draws, population)),
         ("web_events", "web events", web.events_sql(draws, population)),
-        ("crm_last", "the last CRM snapshot", crm.snapshot_sql(population.nights[-1])),
+        ("crm_last", "the last CRM snapshot", crm.snapshot_sql(population, population.nights[-1])),
     ):
         progress(what)
         connection.execute(f"CREATE TABLE {table} AS {query}")
@@ -97,13 +101,13 @@ def _write_sources(
     for night in population.nights:
         progress(f"files of {night}")
         is_last = night == population.nights[-1]
-        snapshot = "FROM crm_last" if is_last else crm.snapshot_sql(night)
+        snapshot = "FROM crm_last" if is_last else crm.snapshot_sql(population, night)
         _copy(connection, snapshot, sources / "crm" / f"crm_{night}.{file_format}")
         first = population.history_start if night == population.first_night else night
         events = web.file_sql(population, first, night)
         _copy(connection, events, sources / "web" / f"web_{night}.{file_format}")
     progress("the planted truth")
-    _copy(connection, population.truth_sql(), folder / _TRUTH_NAME)
+    _copy(connection, population.truth_sql(), folder / TRUTH_NAME)
 
 
 def _copy(connection: Connection, query: str, path: Path) -> None:
@@ -138,7 +142,7 @@ def _replace(home: Path, staging: Path, texts: dict[str, str], summary: DemoSumm
         file.write_text(text, encoding="utf-8", newline="\n")
     shutil.rmtree(home / "sources", ignore_errors=True)
     (staging / "sources").rename(home / "sources")
-    (staging / _TRUTH_NAME).replace(home / _TRUTH_NAME)
+    (staging / TRUTH_NAME).replace(home / TRUTH_NAME)
 
 
 def _digest(content: bytes) -> str:

@@ -5,7 +5,7 @@ densities that the values were drawn from. A missing value (NaN) says nothing: i
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -31,6 +31,10 @@ class Measure:
     form: Literal["amount", "count", "whole", "years"]
     means: tuple[float, ...]
     sd: float
+
+    def shifted(self, by: float) -> "Measure":
+        """Move the latent by as much in every segment."""
+        return replace(self, means=tuple(mean + by for mean in self.means))
 
     def value_sql(self, gaussian: str, segment: str) -> str:
         """Make the value of a standard normal number and a segment's index."""

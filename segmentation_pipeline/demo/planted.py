@@ -34,27 +34,31 @@ class PlantedSegmentation:
     name: str
     segments: tuple[str, ...]
     shares: tuple[float, ...]
+    newcomers: str | None = None
+    """A further segment, of those who join all at once in the scenario `new_group`; how it shows
+    comes after the others."""
 
 
 ENGAGEMENT = PlantedSegmentation(
     "engagement",
     ("digital_enthusiasts", "mail_readers", "event_goers", "hard_to_reach"),
     (0.25, 0.29, 0.25, 0.21),
+    "key_accounts",
 )
-CONTRACT_VALUE = Measure("amount", (7.9, 7.45, 7.95, 6.6), 0.38)
-ATTENDED_EVENTS = Measure("count", (1.2, 0.85, 2.25, 0.85), 0.34)
-VISIT_MINUTES = Measure("whole", (15.5, 22.0, 29.0, 12.0), 3.9)
+CONTRACT_VALUE = Measure("amount", (7.9, 7.45, 7.95, 6.6, 8.9), 0.38)
+ATTENDED_EVENTS = Measure("count", (1.2, 0.85, 2.25, 0.85, 0.3), 0.34)
+VISIT_MINUTES = Measure("whole", (15.5, 22.0, 29.0, 12.0, 40.0), 3.9)
 PREFERRED_CHANNEL = Category(
     ("email", "phone", "visit", "web"),
-    ((25, 15, 15, 45), (45, 15, 20, 20), (20, 20, 40, 20), (20, 40, 20, 20)),
+    ((25, 15, 15, 45), (45, 15, 20, 20), (20, 20, 40, 20), (20, 40, 20, 20), (10, 25, 60, 5)),
 )
 EVENT_RATES = {
-    "landing_page_visit": Rate((4.5, 0.6, 0.5, 0.3)),
-    "online_service": Rate((3.5, 0.4, 0.35, 0.2)),
-    "network_usage": Rate((2.2, 0.3, 0.3, 0.15)),
+    "landing_page_visit": Rate((4.5, 0.6, 0.5, 0.3, 0.4)),
+    "online_service": Rate((3.5, 0.4, 0.35, 0.2, 0.3)),
+    "network_usage": Rate((2.2, 0.3, 0.3, 0.15, 0.2)),
 }
-MAILS_OPENED = Response((0.50, 0.94, 0.20, 0.10))
-MAILS_CLICKED = Response((0.30, 0.25, 0.15, 0.15))
+MAILS_OPENED = Response((0.50, 0.94, 0.20, 0.10, 0.60))
+MAILS_CLICKED = Response((0.30, 0.25, 0.15, 0.15, 0.20))
 
 PROFESSION = PlantedSegmentation(
     "profession",

@@ -1,8 +1,8 @@
 """Who there is: one row per person, with the planted segments and the nights of their changes.
 
 `people` numbers everybody from 1: first the customers of the first night, then those who join
-later, then orphans, who answer and click but never enter the CRM. A person moves to another segment
-at most once per segmentation.
+later, then the newcomers of a scenario that has some, then orphans, who answer and click but never
+enter the CRM. A person moves to another segment at most once per segmentation.
 """
 
 import datetime as dt
@@ -12,15 +12,17 @@ from math import ceil
 from segmentation_pipeline.demo import mess, planted
 from segmentation_pipeline.demo.planted import PlantedSegmentation
 from segmentation_pipeline.demo.randomness import Draws, step_sql
+from segmentation_pipeline.demo.scenario import Scenario
 from segmentation_pipeline.warehouse import literal
 
 
 @dataclass(frozen=True)
 class Population:
-    """How many customers over how many nights."""
+    """How many customers over how many nights, and what changes in them."""
 
     customers: int
     days: int
+    scenario: Scenario
 
     @property
     def first_night(self) -> dt.date:
@@ -48,6 +50,32 @@ class Population:
         return ceil(mess.JOIN_SHARE * self.customers * (self.days - 1))
 
     @property
+    def newcomers(self) -> int:
+        """Customers of another kind, who all join on the middle night."""
+        return round(self.scenario.newcomer_share * self.customers)
+
+    @property
+    def ever_customers(self) -> int:
+        """Who is a customer at some time; the number of the last of them."""
+        return self.customers + self.joiners + self.newcomers
+
+    @property
+    def is_newcomer_sql(self) -> str:
+        """Whether a person is one of the newcomers."""
+        return f"(number > {self.customers + self.joiners} AND number <= {self.ever_customers})"
+
+    @property
+    def stranger_share(self) -> float:
+        """About the share of answers and events, at most, of people who are no customers then."""
+        turnover = mess.LEAVE_SHARE * (self.days - 1) + self.joiners / self.customers
+        return turnover + mess.ORPHAN_SHARE
+
+    @property
+    def middle_night(self) -> dt.date:
+        """The date of what a scenario changes at once."""
+        return self.first_night + dt.timedelta(days=self.days // 2)
+
+    @property
     def orphans(self) -> int:
         """People who are never in the CRM."""
         return ceil(mess.ORPHAN_SHARE * self.customers)
@@ -63,12 +91,14 @@ class Population:
             number,
             CASE WHEN number <= {self.customers} THEN {first}
                  WHEN number <= {last_joiner}
-                 THEN {first} + 1 + {draws.below_sql("joins", later)}::INTEGER END AS joins_on,
+                 THEN {first} + 1 + {draws.below_sql("joins", later)}::INTEGER
+                 WHEN number <= {self.ever_customers} THEN {literal(self.middle_night)}
+            END AS joins_on,
             CASE WHEN number <= {self.customers}
                  THEN {self._night_of_sql(draws, "leaves", mess.LEAVE_SHARE)} END AS leaves_on,
             {moves}
         FROM (
-            SELECT range AS number FROM range(1, {last_joiner + self.orphans + 1})
+            SELECT range AS number FROM range(1, {self.ever_customers + self.orphans + 1})
         )
         """
 
@@ -94,11 +124,35 @@ class Population:
         FROM pairs
         """
 
+    def shares(self, one: PlantedSegmentation) -> tuple[float, ...]:
+        """Shares of a segmentation's segments; once newcomers are there, theirs comes last."""
+        if not (one.newcomers and self.newcomers):
+            return one.shares
+        share = self.newcomers / (self.customers + self.newcomers)
+        return (*(share_of * (1 - share) for share_of in one.shares), share)
+
+    def shift(self, column: str, night: dt.date) -> float:
+        """By how much a number of the CRM has grown on a night, on its logarithm's scale."""
+        scenario = self.scenario
+        is_raised = column == scenario.raised_column and night >= self.middle_night
+        raised = scenario.raised_by if is_raised else 0.0
+        return scenario.growth * (night - self.first_night).days + raised
+
+    def turn_sql(self, date: str) -> str:
+        """How far latents have turned on a date, counted from the last night."""
+        if not self.scenario.is_turning:
+            return "0"
+        last = literal(planted.LAST_NIGHT)
+        return f"date_diff('day', {last}, {date}) / {planted.TURN_DAYS}.0::DOUBLE"
+
     def _moves_sql(self, draws: Draws, one: PlantedSegmentation) -> str:
         count = len(one.segments)
         start = step_sql(draws.uniform_sql(f"{one.name} segment"), one.shares)
         step = draws.below_sql(f"{one.name} destination", str(count - 1))
-        night = self._night_of_sql(draws, f"{one.name} moves", planted.MOVE_SHARE)
+        night = self._night_of_sql(draws, f"{one.name} moves", self.scenario.move_share)
+        if one.newcomers and self.newcomers:
+            start = f"CASE WHEN {self.is_newcomer_sql} THEN {count} ELSE {start} END"
+            night = f"CASE WHEN NOT {self.is_newcomer_sql} THEN {night} END"
         return f"""
             {start} AS {one.name}_before,
             ({start} + 1 + {step}) % {count} AS {one.name}_after,
@@ -106,6 +160,8 @@ class Population:
 
     def _night_of_sql(self, draws: Draws, purpose: str, share: float) -> str:
         """Draw the night of what happens to a share of people each night after the first."""
+        if not share:
+            return "NULL::DATE"
         uniform = draws.uniform_sql(purpose)
         return (
             f"CASE WHEN {uniform} < {literal(share * (self.days - 1))} THEN "
@@ -125,12 +181,6 @@ def segment_sql(one: PlantedSegmentation, date: str) -> str:
 
 def segment_name_sql(one: PlantedSegmentation, date: str) -> str:
     """A person's segment on a date, by its name."""
-    names = ", ".join(literal(name) for name in one.segments)
+    known = [*one.segments, *([one.newcomers] if one.newcomers else [])]
+    names = ", ".join(literal(name) for name in known)
     return f"[{names}][1 + ({segment_sql(one, date)})]"
-
-
-def turn_sql(date: str) -> str:
-    """How far latents have turned on a date, counted from the last night."""
-    return (
-        f"date_diff('day', {literal(planted.LAST_NIGHT)}, {date}) / {planted.TURN_DAYS}.0::DOUBLE"
-    )

@@ -11,6 +11,7 @@ from pathlib import Path
 from segmentation_pipeline.demo import mess, planted
 from segmentation_pipeline.demo.ceiling import best_possible_ari
 from segmentation_pipeline.demo.population import Population, segment_name_sql
+from segmentation_pipeline.demo.scenario import Drift
 from segmentation_pipeline.demo.template import FileFormat
 from segmentation_pipeline.warehouse import Connection, literal
 
@@ -36,15 +37,21 @@ class DemoSummary:
     """Source -> what -> how many; of the CRM, in the last night's snapshot."""
     digests: dict[str, str]
     """YAML file -> SHA-256 of its text as it was written, to tell whether it was edited since."""
+    drift: Drift | None = None
+    """The scenario; None where it is the usual one, `moves`."""
+    changes_on: str | None = None
+    """The night on which something changes at once; None where nothing does."""
 
     def write(self, path: Path) -> None:
-        """Write it as JSON."""
-        path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        """Write it as JSON, what is None left out."""
+        said = {name: value for name, value in asdict(self).items() if value is not None}
+        path.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
 
 
 def summarise(
     connection: Connection,
     population: Population,
+    drift: Drift,
     seed: int,
     file_format: FileFormat,
     digests: dict[str, str],
@@ -59,17 +66,19 @@ def summarise(
         first_night=population.first_night.isoformat(),
         last_night=planted.LAST_NIGHT.isoformat(),
         best_possible_ari={name: round(value, 4) for name, value in ari.items()},
-        segments=_segment_sizes(connection),
+        segments=_segment_sizes(connection, population),
         mess={
             "survey": _counts(connection, _survey_mess_sql(population)),
             "crm": _counts(connection, _crm_mess_sql()),
             "web": _counts(connection, _web_mess_sql(population)),
         },
         digests=digests,
+        drift=None if drift == "moves" else drift,
+        changes_on=population.middle_night.isoformat() if population.scenario.is_abrupt else None,
     )
 
 
-def _segment_sizes(connection: Connection) -> dict[str, dict[str, int]]:
+def _segment_sizes(connection: Connection, population: Population) -> dict[str, dict[str, int]]:
     last = literal(planted.LAST_NIGHT)
     sizes: dict[str, dict[str, int]] = {}
     for one in planted.SEGMENTATIONS:
@@ -78,7 +87,8 @@ def _segment_sizes(connection: Connection) -> dict[str, dict[str, int]]:
             f" WHERE joins_on <= {last} AND (leaves_on IS NULL OR {last} < leaves_on) GROUP BY 1"
         ).fetchall()
         found = {str(name): int(count) for name, count in counted}
-        sizes[one.name] = {name: found.get(name, 0) for name in one.segments}
+        names = [*one.segments, one.newcomers][: len(population.shares(one))]
+        sizes[one.name] = {name: found.get(name, 0) for name in names if name is not None}
     return sizes
 
 
@@ -96,13 +106,8 @@ def _blanks_sql(source: str) -> str:
     )
 
 
-def _never_customers(population: Population) -> int:
-    """The largest number of a person who is a customer at some time; orphans come after."""
-    return population.customers + population.joiners
-
-
 def _survey_mess_sql(population: Population) -> str:
-    first_orphan = _never_customers(population) + 1
+    first_orphan = population.ever_customers + 1
     number = "substr(staff_id, 5)::BIGINT"
     night = literal(population.first_night + dt.timedelta(days=1))
     return f"""
@@ -130,7 +135,7 @@ def _crm_mess_sql() -> str:
 
 
 def _web_mess_sql(population: Population) -> str:
-    first_orphan = _never_customers(population) + 1
+    first_orphan = population.ever_customers + 1
     return f"""
     SELECT
         count(*) AS rows,

@@ -10,7 +10,6 @@ from segmentation_pipeline.demo.population import (
     STAFF_ID_SQL,
     Population,
     segment_sql,
-    turn_sql,
 )
 from segmentation_pipeline.demo.randomness import Draws
 from segmentation_pipeline.warehouse import literal
@@ -27,8 +26,9 @@ _DRAWN = {
 
 def answers_sql(draws: Draws, population: Population) -> str:
     """All answers, oldest first; some rows twice."""
+    turn = population.turn_sql("answered_on")
     drawn = ",\n".join(
-        f"{_uniform_sql(draws, column, drifts=drifts)} AS drawn_{column}"
+        f"{_uniform_sql(draws, column, turn if drifts else None)} AS drawn_{column}"
         for column, (_, _, drifts) in _DRAWN.items()
     )
     chosen = ",\n".join(
@@ -36,7 +36,7 @@ def answers_sql(draws: Draws, population: Population) -> str:
         for column, (category, segment, _) in _DRAWN.items()
     )
     minutes = planted.VISIT_MINUTES.value_sql(
-        draws.gaussian_sql("visit minutes", turn=turn_sql("answered_on")), "engagement"
+        draws.gaussian_sql("visit minutes", turn=turn), "engagement"
     )
     driver = draws.pick_sql("engagement driver", mess.ENGAGEMENT_DRIVERS)
     blanks = ",\n".join(
@@ -110,12 +110,12 @@ def _occasions_sql(draws: Draws, population: Population) -> str:
     )"""
 
 
-def _uniform_sql(draws: Draws, column: str, *, drifts: bool) -> str:
+def _uniform_sql(draws: Draws, column: str, turn: str | None) -> str:
     """One number per person, so that answers agree with each other; it may turn with time."""
     uniform = draws.uniform_sql(column)
-    if not drifts:
+    if turn is None:
         return uniform
-    turned = f"({uniform} + {turn_sql('answered_on')})"
+    turned = f"({uniform} + {turn})"
     return f"({turned} - floor({turned}))"
 
 

@@ -1,24 +1,42 @@
 """The YAML files of the example home, as they are packaged beside this module in `home/`.
 
 They are written for CSV. On a line that ends in the comment `# csv or parquet`, every `csv` before
-the comment becomes `parquet` in a home whose files are Parquet; all else is copied as it is.
+the comment becomes `parquet` in a home whose files are Parquet. Of many nights, a home has rows of
+so many people who left or are still to join that `customers.yaml` must allow them. All else is
+copied as it is.
 """
 
+import math
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Literal
 
 FileFormat = Literal["csv", "parquet"]
 FORMAT_COMMENT = "# csv or parquet"
+_ALLOWED_STRANGERS = 0.04
+"""Well below 5 %, which a source allows that doesn't say otherwise."""
+_LINES_OF_SOURCES = (
+    "    keep: latest\n",
+    "    freshness: {warn_after_days: 2, stop_after_days: 7}\n",
+)
+"""One of the survey, one of the web source; neither stands anywhere else."""
 
 
-def packaged_files(file_format: FileFormat) -> dict[str, str]:
-    """Path below the home -> text, for all YAML files of the example home."""
+def packaged_files(file_format: FileFormat, stranger_share: float = 0.0) -> dict[str, str]:
+    """Path below the home -> text, for all YAML files of the example home.
+
+    `stranger_share` is the share of rows that may be of people who are no customers.
+    """
     root = files("segmentation_pipeline.demo") / "home"
-    return {
+    texts = {
         path: in_format(file.read_text(encoding="utf-8"), file_format)
         for path, file in _walk(root, "")
     }
+    if stranger_share > _ALLOWED_STRANGERS:
+        allowed = f"    maximum_orphan_share: {min(1.0, math.ceil(10 * stranger_share) / 10)}\n"
+        for line in _LINES_OF_SOURCES:
+            texts["customers.yaml"] = texts["customers.yaml"].replace(line, line + allowed)
+    return texts
 
 
 def in_format(text: str, file_format: FileFormat) -> str:

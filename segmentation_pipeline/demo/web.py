@@ -92,15 +92,19 @@ def _spells_sql(population: Population) -> str:
     one = planted.ENGAGEMENT.name
     moves = f"{one}_moves_on - {begin} - {planted.WEB_LEADS_DAYS}"
     leaves = f"coalesce(leaves_on - {begin}, {end})"
+    # Who joins was a visitor before; a whole group of them would look like events of nobody's.
+    known = "0"
+    if population.newcomers:
+        known = f"CASE WHEN {population.is_newcomer_sql} THEN joins_on - {begin} ELSE 0 END"
     return f"""
     spells AS (
         SELECT
             2 * number AS spell, number, {one}_before AS segment,
-            0 AS starts, least({leaves}, coalesce({moves}, {end})) AS ends
+            {known} AS starts, least({leaves}, coalesce({moves}, {end})) AS ends
         FROM people
         UNION ALL
         SELECT
-            2 * number + 1, number, {one}_after, {moves}, {leaves}
+            2 * number + 1, number, {one}_after, greatest({moves}, {known}), {leaves}
         FROM people
         WHERE {one}_moves_on IS NOT NULL
     )"""

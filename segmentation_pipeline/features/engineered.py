@@ -13,6 +13,7 @@ from segmentation_pipeline.features.dependencies import (
     features_read,
     in_dependency_order,
 )
+from segmentation_pipeline.features.participation import PART, has_parts, make_parts, part_sql
 from segmentation_pipeline.specification.customers import CustomersSpec
 from segmentation_pipeline.specification.features import Aggregate, FeatureSpec
 from segmentation_pipeline.specification.home import feature_column
@@ -100,10 +101,7 @@ def make_engineered_features(
     require_builds(connection, [CUSTOMERS], build.as_of)
     table = Table(name, "engineered_features")
     with _division_by_zero_is_null(connection):
-        scope = _participants(connection, name, spec, customers, events, build.as_of)
-        for step, features in enumerate(in_dependency_order(spec)):
-            scope = _evaluated(connection, name, spec, scope, features, step)
-        query = scope.select(", ".join(["customer_id", *map(quote, spec.features)]))
+        query = _features_sql(connection, name, spec, customers, events, build.as_of)
         _check_types(name, spec, _describe(connection, query, f"segmentation `{name}`"))
         try:
             rows = write_table(connection, table, query, build)
@@ -120,8 +118,39 @@ def make_engineered_features(
         raise PreparationError(
             f"segmentation `{name}`: no customer takes part: check its `where` and `customers`"
         )
+    make_parts(connection, name, spec, build)
     missing, undefined = _count_lacking(connection, table, spec, build.as_of)
     return EngineeredFeatures(rows, count_rows(connection, CUSTOMERS) - rows, missing, undefined)
+
+
+def feature_types(
+    connection: Connection,
+    name: str,
+    spec: SegmentationSpec,
+    customers: CustomersSpec,
+    events: Mapping[str, str],
+    as_of: dt.date,
+) -> dict[str, str]:
+    """Tell the DuckDB type of each feature; `customers` and `events` need columns, and no rows."""
+    with _division_by_zero_is_null(connection):
+        query = _features_sql(connection, name, spec, customers, events, as_of)
+        return _describe(connection, query, f"segmentation `{name}`")
+
+
+def _features_sql(
+    connection: Connection,
+    name: str,
+    spec: SegmentationSpec,
+    customers: CustomersSpec,
+    events: Mapping[str, str],
+    as_of: dt.date,
+) -> str:
+    """Write the SELECT of `engineered_features`, having asked DuckDB for types on the way."""
+    scope = _participants(connection, name, spec, customers, events, as_of)
+    for step, features in enumerate(in_dependency_order(spec)):
+        scope = _evaluated(connection, name, spec, scope, features, step)
+    parts = [PART] if has_parts(spec) else []
+    return scope.select(", ".join(["customer_id", *map(quote, [*spec.features, *parts])]))
 
 
 @contextmanager
@@ -174,7 +203,11 @@ def _participants(
         if column is not None:
             columns[feature_name] = f"customers.{quote(column)}"
     where = "" if spec.where is None else f"WHERE ({spec.where}\n)"
-    taking_part = f"(SELECT * FROM customers {where}) AS customers"
+    chosen = "*"
+    if has_parts(spec):
+        chosen = f"*, {part_sql(spec)} AS {quote(PART)}"
+        columns[PART] = f"customers.{quote(PART)}"
+    taking_part = f"(SELECT {chosen} FROM customers {where}) AS customers"
     scope = _Scope(tuple(clauses), f"{taking_part} {' '.join(joins)}", ())
     scope = scope.extended("participants", columns)
     measured = [quote(n) for n, feature in spec.features.items() if feature.expression is None]

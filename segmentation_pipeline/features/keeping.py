@@ -5,6 +5,7 @@ The model keeps it then, so that the nights that keep the model prepare alike.
 
 from segmentation_pipeline.errors import PreparationError
 from segmentation_pipeline.features.fitting import fit_preparation
+from segmentation_pipeline.features.participation import fitting_features
 from segmentation_pipeline.features.preparation import Preparation
 from segmentation_pipeline.features.sample import read_feature_sample
 from segmentation_pipeline.features.selection import select_features
@@ -20,7 +21,7 @@ def fit_on_sample(
     clustered = [feature for feature, how in spec.features.items() if how.use == "clustering"]
     sample = read_feature_sample(
         connection,
-        Table(name, "engineered_features"),
+        fitting_features(name, spec),
         clustered,
         spec.clustering.seed,
         limits.sample_customers,

@@ -76,9 +76,18 @@ class FeatureMatrix:
 
 
 def make_feature_matrix(
-    connection: Connection, name: str, preparation: Preparation, limits: Limits, build: Build
+    connection: Connection,
+    name: str,
+    preparation: Preparation,
+    limits: Limits,
+    build: Build,
+    *,
+    features: Table | None = None,
 ) -> FeatureMatrix:
-    """Make `<name>.feature_matrix` from `<name>.engineered_features`, and the three small tables.
+    """Make `<name>.feature_matrix` from engineered features, and the three small tables.
+
+    `features` holds those of the customers who are grouped (`participation.grouped_features`);
+    `<name>.engineered_features`, where it is None.
 
     Up to `limits.table_customers` it is a table, above a view. `feature_selection` has tonight's
     missing and unseen shares of all customers.
@@ -86,7 +95,7 @@ def make_feature_matrix(
     Raises PreparationError where the preparation was fitted on features that there no longer are,
     and StaleUpstreamError where `engineered_features` was made for another date.
     """
-    engineered = Table(name, "engineered_features")
+    engineered = features or Table(name, "engineered_features")
     require_builds(connection, [engineered], build.as_of)
     check_features(preparation, name, column_types(connection, engineered))
     rows = count_rows(connection, engineered)

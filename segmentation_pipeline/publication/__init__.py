@@ -10,17 +10,24 @@ from segmentation_pipeline.publication.plan import ReadySegmentation
 from segmentation_pipeline.publication.publishing import Publication, publish
 from segmentation_pipeline.publication.tables import work_tables
 from segmentation_pipeline.publication.verification import read_published, verify
-from segmentation_pipeline.publication.versions import current_version, rollback
+from segmentation_pipeline.publication.versions import (
+    current_version,
+    kept_versions,
+    rollback,
+    version_database,
+)
 
 __all__ = [
     "Manifest",
     "Publication",
     "ReadySegmentation",
     "current_version",
+    "kept_versions",
     "publish",
     "read_published",
     "rollback",
     "validation_faults",
     "verify",
+    "version_database",
     "work_tables",
 ]

@@ -44,10 +44,14 @@ _CROSS_CHECKS = {
         WHERE (abs(total - 1) <= {_TOLERANCE}) IS NOT TRUE
         """,
 }
+# Rows of `segments` that are none, by the end of their ids.
+_NO_SEGMENTS = ("noise", "unknown", "ineligible")
 _SEGMENT_REFERENCES = {
     "customer_segments": ("raw_segment_id", "runner_up_segment_id"),
     "segment_profiles": ("segment_id",),
     "segment_category_shares": ("segment_id",),
+    "segment_rules": ("segment_id",),
+    "segment_strategies": ("segment_id",),
 }
 
 _REGISTRY_REFERENCES = {
@@ -140,7 +144,8 @@ def _cross_faults(connection: Connection, manifest: Manifest) -> Iterator[str]:
     alive = ", ".join(literal(name) for name in manifest.segmentations)
     known = f"segmentation IN ({alive})"
     yield from _reference_faults(connection, _SEGMENT_REFERENCES, "segments", "TRUE")
-    is_segment = f"{known} AND segment_id <> segmentation || '-noise'"
+    outside = ", ".join(f"segmentation || '-{row}'" for row in _NO_SEGMENTS)
+    is_segment = f"{known} AND segment_id NOT IN ({outside})"
     yield from _reference_faults(connection, _REGISTRY_REFERENCES, "segment_registry", is_segment)
     for contract in CONTRACTS.values():
         if contract.has_segmentation and not contract.is_dated:

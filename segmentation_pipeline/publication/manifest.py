@@ -20,10 +20,14 @@ class _Record(BaseModel):
 
 
 class Origin(_Record):
-    """What a segmentation's current rows were made of: equal origins make equal rows."""
+    """What a segmentation's current rows were made of: equal origins make equal rows.
+
+    `fitting_digest` is of what the model depends on in the YAML; None of an earlier release.
+    """
 
     as_of: dt.date
     specification_digest: str
+    fitting_digest: str | None = None
     source_digest: str
     preparation_digest: str
     model_digest: str

@@ -10,7 +10,7 @@ from segmentation_pipeline.contracts import contracts_digest
 from segmentation_pipeline.errors import PublicationError
 from segmentation_pipeline.ingestion.loads import current_loads
 from segmentation_pipeline.publication.manifest import Manifest, Origin, PublishedSegmentation
-from segmentation_pipeline.specification.home import Home
+from segmentation_pipeline.specification.home import Home, fitting_digest
 from segmentation_pipeline.specification.home import digest as specification_digest
 from segmentation_pipeline.warehouse import Build, Connection, Table
 
@@ -91,6 +91,7 @@ def make_plan(
         name: Origin(
             as_of=build.as_of,
             specification_digest=specification_digest(home.customers, home.segmentations[name]),
+            fitting_digest=fitting_digest(home.segmentations[name]),
             source_digest=sources,
             preparation_digest=ready[name].preparation_digest,
             model_digest=ready[name].model_digest,

@@ -25,6 +25,7 @@ from segmentation_pipeline.publication.manifest import (
 )
 from segmentation_pipeline.publication.plan import Plan, ReadySegmentation, is_news, make_plan
 from segmentation_pipeline.publication.tables import work_tables
+from segmentation_pipeline.segments.overlap import make_segment_crosstabs
 from segmentation_pipeline.specification.home import Home
 from segmentation_pipeline.warehouse import Build, Connection, Table, require_builds
 
@@ -114,6 +115,9 @@ def _attached_before(
 def _make_version(connection: Connection, home: Home, plan: Plan, on_step: OnStep) -> Manifest:
     """Build, audit and put in force."""
     published = home.published
+    on_step("count segments against each other")
+    smallest_group = home.customers.limits.smallest_group
+    make_segment_crosstabs(connection, plan.fresh, smallest_group, plan.build)
     staged = versions.make_staging(published, versions.next_version(published, plan.build.run_id))
     manifest = build_version(connection, home, plan, staged, on_step)
     on_step("make files read-only and durable")

@@ -2,12 +2,10 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from itertools import permutations
 
 from segmentation_pipeline.contracts import CONTRACTS, Contract
 from segmentation_pipeline.errors import PublicationError
 from segmentation_pipeline.publication.plan import BEFORE, Plan
-from segmentation_pipeline.segments.overlap import segment_crosstab_sql
 from segmentation_pipeline.specification.home import Home
 from segmentation_pipeline.warehouse import (
     Connection,
@@ -54,11 +52,6 @@ def _fresh_sql(connection: Connection, home: Home, plan: Plan, contract: Contrac
     if contract.name == "segmentation_runs":
         for name in plan.ready:
             yield _values_sql(contract, night | _run_values(home, plan, name))
-    elif contract.name == "segment_crosstab":
-        for name, other in permutations(plan.fresh, 2):
-            added = night | _of_segmentation(plan, name)
-            values = added | {c.name: c.name for c in contract.columns if c.name not in added}
-            yield f"{_values_sql(contract, values)} FROM ({segment_crosstab_sql(name, other)})"
     elif contract.has_segmentation:
         is_of_any_date = contract.is_dated or contract.is_cumulative
         for name in plan.ready if is_of_any_date else plan.fresh:

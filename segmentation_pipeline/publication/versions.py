@@ -10,6 +10,8 @@ Versions are ordered by their sequence, never by time: clocks go backwards.
 
 import re
 import shutil
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from segmentation_pipeline.durable import synchronise
@@ -37,6 +39,22 @@ def current_version(published: Path) -> Manifest | None:
             )
         return None
     return read_manifest(published / link.readlink())
+
+
+def kept_versions(published: Path) -> Iterator[Manifest]:
+    """Read the manifests of the version in force and of those that rollbacks lead to, in order."""
+    current = current_version(published)
+    while current is not None:
+        yield current
+        if current.previous is None:
+            break
+        folder = version_folder(published, current.previous)
+        current = read_manifest(folder) if folder.is_dir() else None
+
+
+def version_database(published: Path, version: str) -> Path:
+    """Say where the DuckDB file of a version is."""
+    return version_folder(published, version) / DATABASE
 
 
 def version_folder(published: Path, version: str) -> Path:
@@ -155,26 +173,13 @@ def prune(published: Path, keep: int) -> None:
     That includes versions that were rolled back from, and those of runs killed before the swap.
     A version leaves by a rename, so that none is ever found half deleted.
     """
-    kept = _way_back(published, keep)
+    kept = {manifest.version for manifest in islice(kept_versions(published), keep)}
     for folder in sorted((published / _VERSIONS).iterdir()):
         if folder.name not in kept:
             doomed = published / _STAGING / folder.name
             doomed.parent.mkdir(exist_ok=True)
             folder.rename(doomed)
             shutil.rmtree(doomed)
-
-
-def _way_back(published: Path, length: int) -> list[str]:
-    """List the version in force and those that rollbacks lead to, at most `length` of them."""
-    current = current_version(published)
-    versions: list[str] = []
-    while current is not None and len(versions) < length:
-        versions.append(current.version)
-        if current.previous is None:
-            break
-        folder = version_folder(published, current.previous)
-        current = read_manifest(folder) if folder.is_dir() else None
-    return versions
 
 
 def _replace_link(link: Path, target: Path) -> None:

@@ -10,11 +10,14 @@ from segmentation_pipeline.reports.drawing import (
     MARKERS,
     PALE,
     PALETTE,
+    SCREEN,
     Chart,
+    Sheet,
     canvas,
     render,
     shortened,
 )
+from segmentation_pipeline.reports.wording import family
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +29,7 @@ _MOST_TOLD = 8
 _NOTHING = "no candidate has a silhouette"
 
 
-def candidates_chart(candidates: Sequence[Row]) -> Chart:
+def candidates_chart(candidates: Sequence[Row], sheet: Sheet = SCREEN) -> Chart:
     """Draw `model_candidates`: silhouette by number of segments, a line for each family.
 
     Bars are standard errors; hollow points are not admissible; the chosen one wears a ring. The
@@ -34,14 +37,14 @@ def candidates_chart(candidates: Sequence[Row]) -> Chart:
     """
     drawn = [row for row in candidates if row["silhouette"] is not None]
     families = list(dict.fromkeys(str(row["algorithm"]) for row in drawn))
-    with canvas(6.4, 3.6) as figure:
+    with canvas(sheet.width, 3.6) as figure:
         axes = figure.add_subplot()
         axes.set_xlabel("number of segments")
         axes.set_ylabel("silhouette ± standard error")
         if not drawn:
             axes.set(xticks=[], yticks=[])
             axes.annotate(_NOTHING, (0.5, 0.5), xycoords="axes fraction", ha="center")
-            return render(figure, f"Empty chart: {_NOTHING}.")
+            return render(figure, f"Empty chart: {_NOTHING}.", sheet)
         for index, family in enumerate(families):
             rows = [row for row in drawn if row["algorithm"] == family]
             # Side by side, families of one silhouette don't hide each other.
@@ -53,8 +56,11 @@ def candidates_chart(candidates: Sequence[Row]) -> Chart:
         axes.set_xlim(min(counts) - 0.6, max(counts) + 0.6)
         axes.set_xticks(range(min(counts), max(counts) + 1, 1 + (max(counts) - min(counts)) // 16))
         axes.margins(y=0.15)
-        figure.legend(loc="outside right upper")
-        return render(figure, _candidates_alt(drawn, families))
+        if sheet.is_narrow:
+            figure.legend(loc="outside lower center", ncols=2)
+        else:
+            figure.legend(loc="outside right upper")
+        return render(figure, _candidates_alt(drawn, families), sheet)
 
 
 def distance_share_chart(shares: Mapping[str, float]) -> Chart:
@@ -106,20 +112,20 @@ def _draw_family(axes: "Axes", rows: Sequence[Row], colour: str, marker: str, sh
             )  # fmt: skip
     counts = sorted(best)
     axes.plot([count + shift for count in counts], [best[count] for count in counts], color=colour)
-    name = str(rows[0]["algorithm"]).replace("_", " ")
+    name = family(str(rows[0]["algorithm"]))
     axes.plot([], [], color=colour, marker=marker, label=name)
 
 
 def _candidates_alt(drawn: Sequence[Row], families: Sequence[str]) -> str:
     told = []
-    for family in families:
-        best = max((r for r in drawn if r["algorithm"] == family), key=lambda r: r["silhouette"])
+    for algorithm in families:
+        best = max((r for r in drawn if r["algorithm"] == algorithm), key=lambda r: r["silhouette"])
         told.append(
-            f"{family.replace('_', ' ')} is highest at {best['segments']} segments "
+            f"{family(algorithm)} is highest at {best['segments']} segments "
             f"({best['silhouette']:.2f})"
         )
     chosen = [
-        f" Chosen: {row['algorithm'].replace('_', ' ')} with {row['segments']} segments "
+        f" Chosen: {family(row['algorithm'])} with {row['segments']} segments "
         f"({row['silhouette']:.2f})."
         for row in drawn
         if row["is_chosen"]

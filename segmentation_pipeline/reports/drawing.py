@@ -54,11 +54,36 @@ _STYLE: Mapping[Any, Any] = {
 
 
 @dataclass(frozen=True)
-class Chart:
-    """A picture, twice, and what it shows in words.
+class Sheet:
+    """What a chart is drawn on: its width in inches, and whether a PNG is wanted besides the SVG.
 
-    `svg` is a document of its own: embed it as an image, since two of them in one page would share
-    ids.
+    Letters have one size in inches, so that a narrow sheet is read where a wide one would be shrunk
+    beyond that.
+    """
+
+    width: float
+    has_png: bool
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether a legend has to stand below the chart, and names have to be short."""
+        return self.width < 5.0
+
+
+SCREEN = Sheet(6.4, has_png=True)
+"""For Dagster's UI, which shows PNG."""
+PAGE = Sheet(7.4, has_png=False)
+"""For the column of a page that is 1,000 px wide or printed."""
+PHONE = Sheet(3.3, has_png=False)
+"""For the screen of a phone, 360 px wide."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A picture, twice, and what it shows in words; `png` is empty where its sheet has none.
+
+    `svg` is a document of its own: two of them in one page would share ids, so that `embedding`
+    gives them others.
     """
 
     svg: str
@@ -83,11 +108,12 @@ def canvas(width: float, height: float) -> Iterator["Figure"]:
             yield Figure(figsize=(width, height), layout="constrained")
 
 
-def render(figure: "Figure", alt: str) -> Chart:
+def render(figure: "Figure", alt: str, sheet: Sheet = SCREEN) -> Chart:
     """Write a figure as SVG and PNG, without dates or versions; to be called within `canvas`."""
     svg, png = io.StringIO(), io.BytesIO()
     figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
-    figure.savefig(png, format="png", metadata={"Software": None})
+    if sheet.has_png:
+        figure.savefig(png, format="png", metadata={"Software": None})
     return Chart(svg.getvalue(), png.getvalue(), alt)
 
 

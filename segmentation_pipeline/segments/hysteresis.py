@@ -111,12 +111,19 @@ class MixtureOdds:
 
     def __call__(self, columns: Sequence[Floats], new: Labels, old: Labels) -> NDArray[np.float64]:
         """Compute the odds (n,) of rows for `new` against `old`; infinite beyond 1e308."""
+        with np.errstate(over="ignore"):
+            odds: NDArray[np.float64] = np.exp(self.logarithms(columns, new, old))
+        return odds
+
+    def logarithms(
+        self, columns: Sequence[Floats], new: Labels, old: Labels
+    ) -> NDArray[np.float64]:
+        """Compute the natural logarithms (n,) of the odds."""
         to_old = self._assigner.distances(columns, old)
         to_new = self._assigner.distances(columns, new)
         heights = self._heights[new] - self._heights[old]
-        with np.errstate(over="ignore"):
-            odds: NDArray[np.float64] = np.exp(heights + (to_old**2 - to_new**2) / 2.0)
-        return odds
+        logarithms: NDArray[np.float64] = heights + (to_old**2 - to_new**2) / 2.0
+        return logarithms
 
 
 def hold_kind(algorithm: Algorithm, metric: Metric) -> HoldKind:

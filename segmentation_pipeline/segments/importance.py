@@ -14,7 +14,7 @@ to explain it.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -22,6 +22,10 @@ from typing import Any
 import pyarrow as pa
 
 from segmentation_pipeline.segments.identity import noise_id
+from segmentation_pipeline.segments.outside import described_customers
+from segmentation_pipeline.segments.segment_sample import segment_sizes
+from segmentation_pipeline.segments.suppressed_rows import completed_shares
+from segmentation_pipeline.specification.segmentation import SegmentationSpec
 from segmentation_pipeline.warehouse import Build, Connection, Table, literal, write_rows
 
 _ROUNDING = 1e-20
@@ -39,17 +43,27 @@ _SCHEMA = pa.schema(
 
 
 def make_feature_importance(
-    connection: Connection, name: str, distance_shares: Mapping[str, float], build: Build
+    connection: Connection,
+    name: str,
+    spec: SegmentationSpec,
+    distance_shares: Mapping[str, float],
+    build: Build,
 ) -> int:
     """Write `feature_importance` from `segment_profiles` and `segment_category_shares`.
 
+    It is made of what those publish, and of sizes; so it tells nothing that they withhold.
     `distance_shares` has the share of each feature that is part of the distance. Customers in no
     segment don't count. Returns the rows.
     """
+    shares = connection.sql(
+        "SELECT segment_id, feature, category, criterion, use, customers, overall_share"
+        f" FROM {Table(name, 'segment_category_shares').sql} ORDER BY feature, segment_id, category"
+    ).to_arrow_table()
+    sizes = segment_sizes(connection, described_customers(name, spec))
     rows = importance_rows(
         [
             *_numbers(connection, Table(name, "segment_profiles"), noise_id(name)),
-            *_categories(connection, Table(name, "segment_category_shares"), noise_id(name)),
+            *_categories(shares.to_pylist(), sizes, noise_id(name)),
         ],
         distance_shares,
     )
@@ -127,33 +141,43 @@ def _numbers(connection: Connection, profiles: Table, noise: str) -> Iterator[Se
         yield Separation(feature, criterion, use, customers, len(groups), between, within)
 
 
-def _categories(connection: Connection, shares: Table, noise: str) -> Iterator[Separation]:
+def _categories(
+    rows: Iterable[Mapping[str, Any]], sizes: Mapping[str, int], noise: str
+) -> Iterator[Separation]:
     """Split Gini's variance of each category, a missing value being one of its categories.
 
-    A group of n has sum over categories of n p (1 - p) = (n^2 - sum of squared counts) / n.
+    A group of n has sum over categories of n p (1 - p) = n - (sum of squared counts) / n. Withheld
+    counts are completed from the totals: with the true ones, the result would tell them.
     """
-    counted = f"FROM {shares.sql} WHERE segment_id <> {literal(noise)}"
-    everybody = dict(
-        connection.execute(
-            "SELECT feature, sum(n::HUGEINT * n) FROM"
-            f" (SELECT feature, category, sum(customers) AS n {counted} GROUP BY ALL)"
-            " GROUP BY feature"
-        ).fetchall()
-    )
-    found = connection.execute(
-        "SELECT feature, criterion, use, sum(customers) AS n, sum(customers::HUGEINT * customers)"
-        f" {counted} GROUP BY feature, criterion, use, segment_id HAVING n > 0"
-        " ORDER BY feature, segment_id"
-    ).fetchall()
-    for (feature, criterion, use), rows in groupby(found, key=lambda row: row[:3]):
-        groups = [(int(size), int(squares)) for _, _, _, size, squares in rows]
-        customers = sum(size for size, _ in groups)
-        # Exact integers up to each division.
-        total = (customers * customers - int(everybody[feature])) / customers
-        within = math.fsum((size * size - squares) / size for size, squares in groups)
+    by_feature = sorted(rows, key=lambda row: str(row["feature"]))
+    for _, found in groupby(by_feature, key=lambda row: str(row["feature"])):
+        of_feature = list(found)
+        segments, counts = completed_shares(of_feature, sizes)
+        groups = [
+            inside
+            for segment, inside in zip(segments, counts, strict=True)
+            if segment != noise and any(inside)
+        ]
+        if not groups:
+            continue
+        customers = round(math.fsum(map(math.fsum, groups)))
+        total = _gini([math.fsum(column) for column in zip(*groups, strict=True)])
+        within = math.fsum(map(_gini, groups))
+        first = of_feature[0]
         yield Separation(
-            feature, criterion, use, customers, len(groups), max(total - within, 0.0), within
+            first["feature"],
+            first["criterion"],
+            first["use"],
+            customers,
+            len(groups),
+            max(total - within, 0.0),
+            within,
         )
+
+
+def _gini(counts: Sequence[float]) -> float:
+    size = math.fsum(counts)
+    return (size * size - math.fsum(count * count for count in counts)) / size
 
 
 def _or(value: float | None, otherwise: float) -> float:

@@ -7,7 +7,7 @@ After MONIC (Spiliopoulou et al. 2006, doi:10.1145/1150402.1150491), but symmetr
 for the Jaccard index of both sets, not for the share of the old one alone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -75,7 +75,9 @@ class Transition:
 
 
 def match_segments(
-    contingency: Contingency, distances: Doubles | None = None
+    contingency: Contingency,
+    distances: Doubles | None = None,
+    named: Sequence[tuple[int, int]] = (),
 ) -> tuple[Transition, ...]:
     """Say of each segment of two models what became of it, or where it comes from.
 
@@ -85,6 +87,7 @@ def match_segments(
     Args:
         contingency: both labelings of the same customers on the same date.
         distances: between old and new centroids (k_old, k_new), if they are in one space.
+        named: pairs (old, new) that are the same by their names, whoever is in them.
 
     Returns:
         Each old segment is in one transition or more, and so is each new one.
@@ -95,7 +98,7 @@ def match_segments(
     """
     _refuse_strangers(contingency)
     overlap = _Overlap(contingency)
-    kept = _kept(overlap.jaccard, distances)
+    kept = _kept(overlap.jaccard, distances, named)
     found = [overlap.transition("kept", old, new) for old, new in kept]
     found += _splits_and_mergers(overlap, kept)
     found += _births(overlap, {link.new for link in found})
@@ -107,6 +110,16 @@ def match_segments(
 def all_born(segments: int) -> tuple[Transition, ...]:
     """Transitions of a model that has none before it."""
     return tuple(Transition("born", None, label) for label in range(segments))
+
+
+def same_names(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
+    """Pairs (old, new) of labels whose segments are called the same; names are unique in a model.
+
+    >>> same_names(["new", "loyal"], ["loyal", "lost"])
+    [(1, 0)]
+    """
+    labels = {name: label for label, name in enumerate(new)}
+    return [(label, labels[name]) for label, name in enumerate(old) if name in labels]
 
 
 def start_anew(old_segments: int, new_segments: int) -> tuple[Transition, ...]:
@@ -153,7 +166,9 @@ def _refuse_strangers(contingency: Contingency) -> None:
             )
 
 
-def _kept(jaccard: Doubles, distances: Doubles | None) -> list[tuple[int, int]]:
+def _kept(
+    jaccard: Doubles, distances: Doubles | None, named: Sequence[tuple[int, int]]
+) -> list[tuple[int, int]]:
     """Pairs of the same segment: the assignment of the largest sum of indexes from .5 on.
 
     Two sets have such an index with a third only if each is exactly a half of it. So an assignment
@@ -164,8 +179,8 @@ def _kept(jaccard: Doubles, distances: Doubles | None) -> list[tuple[int, int]]:
     near = np.zeros(jaccard.shape) if distances is None else distances
     pairs = [(old, new) for old, new in np.argwhere(jaccard >= SAME_JACCARD).tolist()]
     pairs.sort(key=lambda pair: (-jaccard[pair], near[pair], pair))
-    found: list[tuple[int, int]] = []
-    taken_old, taken_new = set(), set()
+    found = list(named)
+    taken_old, taken_new = {old for old, _ in named}, {new for _, new in named}
     for old, new in pairs:
         if old not in taken_old and new not in taken_new:
             found.append((old, new))
@@ -179,9 +194,11 @@ def _splits_and_mergers(overlap: _Overlap, kept: list[tuple[int, int]]) -> Itera
     is_part = (overlap.new_share >= LEAST_PART) & (overlap.old_share >= LEAST_WHOLE)
     splits = is_child & (is_child.sum(axis=1, keepdims=True) >= 2)
     mergers = is_part & (is_part.sum(axis=0, keepdims=True) >= 2)
+    # What goes on under its own name is no child of another, and has not gone into another.
+    splits[:, [new for _, new in kept]] = False
+    mergers[[old for old, _ in kept], :] = False
     for old, new in np.argwhere(splits | mergers).tolist():
-        if (old, new) not in kept:
-            yield overlap.transition("split" if splits[old, new] else "merged", old, new)
+        yield overlap.transition("split" if splits[old, new] else "merged", old, new)
 
 
 def _births(overlap: _Overlap, explained: set[int | None]) -> Iterator[Transition]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -16,6 +17,8 @@ CUSTOMER_SEGMENTS_SCHEMA = pa.schema(
         pa.field("probability", pa.float64()),
         pa.field("is_borderline", pa.bool_(), nullable=False),
         pa.field("is_outlier", pa.bool_(), nullable=False),
+        pa.field("is_typed", pa.bool_(), nullable=False),
+        pa.field("typing_confidence", pa.float64()),
     ]
 )
 
@@ -41,6 +44,8 @@ def identify_batches(
                 batch.column("probability"),
                 batch.column("is_borderline"),
                 batch.column("is_outlier"),
+                pa.array(np.zeros(batch.num_rows, dtype=np.bool_)),
+                pa.nulls(batch.num_rows, pa.float64()),
             ],
             schema=CUSTOMER_SEGMENTS_SCHEMA,
         )

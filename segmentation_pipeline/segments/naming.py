@@ -1,7 +1,7 @@
 """Names that people give to segments, in the YAML or by `segmentation rename`; they stick.
 
-What belongs here: which name is in force, and who may change it. Labels that are made of traits
-belong to `profiles`, and are kept by `identity`.
+What belongs here: which name is in force, and who may change it. Names that are made of traits
+belong to `trait_names`, and are kept by `identity`.
 """
 
 from collections.abc import Mapping
@@ -28,9 +28,12 @@ def apply_names(
     """Give segments the names of the YAML; returns what changed, and the ids that don't exist.
 
     A name that is taken out of the YAML stays: it is changed by another name, never by silence.
+    Raises SpecificationError where two segments would be called alike.
     """
     with transaction(connection):
         known = _names(connection, segmentation)
+        given = {one: name for one, name in names.items() if one in known}
+        _check_distinct(_called(connection, segmentation) | given, given)
         changed = [
             _rename(connection, segmentation, segment_id, known[segment_id], name)
             for segment_id, name in names.items()
@@ -63,9 +66,7 @@ def rename_segment(
         raise SpecificationError(
             f"{segment_id} is named in segmentations/{segmentation}.yaml: change `names` there"
         )
-    for other, taken in known.items():
-        if other != segment_id and taken is not None and taken.casefold() == name.casefold():
-            raise SpecificationError(f"{other} is called so already: two segments need two names")
+    _check_distinct(_called(connection, segmentation) | {segment_id: name}, {segment_id: name})
     with transaction(connection):
         return _rename(connection, segmentation, segment_id, known[segment_id], name)
 
@@ -78,6 +79,27 @@ def _names(connection: Connection, segmentation: str) -> dict[str, str | None]:
         [segmentation],
     ).fetchall()
     return dict(rows)
+
+
+def _called(connection: Connection, segmentation: str) -> dict[str, str]:
+    """Segment id -> what it is called, by people or by its traits; those with a name."""
+    rows = connection.execute(
+        "SELECT segment_id, coalesce(given_name, label) AS called FROM core.segments_known"
+        " WHERE segmentation = ? AND called IS NOT NULL ORDER BY number",
+        [segmentation],
+    ).fetchall()
+    return dict(rows)
+
+
+def _check_distinct(called: Mapping[str, str], given: Mapping[str, str]) -> None:
+    """Refuse a name that is given while another segment has it."""
+    for segment_id, name in given.items():
+        for other, taken in called.items():
+            if other != segment_id and taken.casefold() == name.casefold():
+                raise SpecificationError(
+                    f"{segment_id} can't be named so: {other} is called so already, and two "
+                    "segments need two names"
+                )
 
 
 def _rename(

@@ -4,12 +4,30 @@ What belongs here: the counting, for matching a new model with the one before, a
 segmentations side by side. What follows from the counts belongs to `matching`.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from itertools import combinations
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from segmentation_pipeline.segments.matching import Contingency
-from segmentation_pipeline.warehouse import Connection, Table, literal
+from segmentation_pipeline.segments.suppressed_rows import Pairs, hidden_pairs
+from segmentation_pipeline.warehouse import Build, Connection, Table, write_rows
+
+_CROSSTAB_SCHEMA = pa.schema(
+    {
+        "segment_id": pa.string(),
+        "other_segmentation": pa.string(),
+        "other_segment_id": pa.string(),
+        "customers": pa.int64(),
+        "share": pa.float64(),
+        "overall_share": pa.float64(),
+        "lift": pa.float64(),
+        "is_suppressed": pa.bool_(),
+    }
+)
 
 
 def count_overlap(
@@ -45,36 +63,62 @@ def count_overlap(
     return Contingency(counts, old_sizes, new_sizes, shared, old_customers, new_customers)
 
 
-def segment_crosstab_sql(name: str, other: str) -> str:
-    """Write the SELECT of `segment_crosstab`: segments of one segmentation against another's.
+def make_segment_crosstabs(
+    connection: Connection, names: Sequence[str], smallest_group: int, build: Build
+) -> None:
+    """Write `segment_crosstab` of each segmentation: its segments against those of the others.
 
-    A row for each pair of segments that share customers; the customers whom both segmentations
-    have. The caller sees to it that both `customer_segments` are of one date.
+    A row for each pair of segments that share customers, of those whom both segmentations have;
+    small pairs are withheld, the same ones from either side. The caller sees to it that all
+    `customer_segments` are of one date.
 
     - share: of the segment's customers whom the other segmentation has too;
     - overall_share: the other segment's share of all customers whom both have;
     - lift: the first over the second; 1 where the two have nothing to do with each other.
     """
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+    for name, other in combinations(names, 2):
+        counted = _count_pairs(connection, name, other)
+        hidden = hidden_pairs(counted, smallest_group)
+        rows[name] += _crosstab_rows(other, counted, hidden)
+        turned = {(second, first): customers for (first, second), customers in counted.items()}
+        rows[other] += _crosstab_rows(name, turned, {(second, first) for first, second in hidden})
+    for name in names:
+        table = Table(name, "segment_crosstab")
+        write_rows(connection, table, _CROSSTAB_SCHEMA, rows[name], build)
+
+
+def _count_pairs(connection: Connection, name: str, other: str) -> Pairs:
     mine, theirs = Table(name, "customer_segments").sql, Table(other, "customer_segments").sql
-    return f"""
-        SELECT
-            segment_id,
-            {literal(other)} AS other_segmentation,
-            other_segment_id,
-            customers,
-            customers / segment_customers AS share,
-            other_customers / all_customers AS overall_share,
-            share / overall_share AS lift
-        FROM (
-            SELECT
-                *,
-                sum(customers) OVER (PARTITION BY segment_id)::BIGINT AS segment_customers,
-                sum(customers) OVER (PARTITION BY other_segment_id)::BIGINT AS other_customers,
-                sum(customers) OVER ()::BIGINT AS all_customers
-            FROM (
-                SELECT
-                    m.segment_id, t.segment_id AS other_segment_id, count(*) AS customers
-                FROM {mine} m JOIN {theirs} t USING (customer_id)
-                GROUP BY ALL
-            )
-        )"""
+    return {
+        (segment_id, other_segment_id): int(customers)
+        for segment_id, other_segment_id, customers in connection.execute(
+            "SELECT m.segment_id, t.segment_id, count(*)"
+            f" FROM {mine} m JOIN {theirs} t USING (customer_id) GROUP BY ALL ORDER BY ALL"
+        ).fetchall()
+    }
+
+
+def _crosstab_rows(
+    other: str, counted: Pairs, hidden: Collection[tuple[str, str]]
+) -> Iterator[dict[str, Any]]:
+    sizes: Counter[str] = Counter()
+    other_sizes: Counter[str] = Counter()
+    for (segment_id, other_segment_id), customers in counted.items():
+        sizes[segment_id] += customers
+        other_sizes[other_segment_id] += customers
+    # A pair that shares nobody has a row where it is withheld: none would tell that it is empty.
+    for pair in sorted({*counted, *hidden}):
+        is_hidden, customers = pair in hidden, counted.get(pair, 0)
+        share = customers / sizes[pair[0]]
+        overall_share = other_sizes[pair[1]] / sizes.total()
+        yield {
+            "segment_id": pair[0],
+            "other_segmentation": other,
+            "other_segment_id": pair[1],
+            "customers": None if is_hidden else customers,
+            "share": None if is_hidden else share,
+            "overall_share": overall_share,
+            "lift": None if is_hidden else share / overall_share,
+            "is_suppressed": is_hidden,
+        }

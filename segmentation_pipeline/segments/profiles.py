@@ -7,15 +7,17 @@ customers still fit into 128 bits.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from segmentation_pipeline.specification.features import FeatureSpec
 from segmentation_pipeline.specification.sources import MISSING_CATEGORY
 from segmentation_pipeline.warehouse import Connection, Table, column_types, literal, quote
 
-_NUMERIC = {"BIGINT", "INTEGER", "DOUBLE", "FLOAT", "BOOLEAN", "HUGEINT"}
+NUMERIC = {"BIGINT", "INTEGER", "DOUBLE", "FLOAT", "BOOLEAN", "HUGEINT"}
 _MANTISSA_BITS = 40
 TELLING_DIFFERENCE = 0.2
 
@@ -74,7 +76,7 @@ def profile_rows(
     that of a sample by a hash of the id, since an exact quantile holds every value in memory.
     """
     types = column_types(connection, features_table)
-    numeric = [name for name in features if types[name] in _NUMERIC]
+    numeric = [name for name in features if types[name] in NUMERIC]
     if not numeric:
         return []
     moments = _moments(connection, features_table, assignment, numeric)
@@ -101,7 +103,7 @@ def profile_rows(
                     "standardised_difference": standardised_difference(inside, overall),
                 }
             )
-    return list(_ranked(rows))
+    return ranked(rows)
 
 
 def category_share_rows(
@@ -149,28 +151,6 @@ def category_share_rows(
                     }
                 )
     return rows
-
-
-def segment_label(
-    profiles: Sequence[Mapping[str, Any]], shares: Sequence[Mapping[str, Any]]
-) -> str:
-    """Name a segment by the two clustering features that set it apart most.
-
-    Categories compete by the same measure: the standardised difference of their 0/1 indicator.
-    """
-    traits = [
-        (abs(difference), f"{'high' if difference > 0 else 'low'} {_words(row['feature'])}")
-        for row in profiles
-        if row["use"] == "clustering" and (difference := row["standardised_difference"]) is not None
-    ]
-    for row in shares:
-        inside = row["share"]
-        deviation = math.sqrt(row["overall_share"] * (1 - row["overall_share"]))
-        if row["use"] == "clustering" and deviation > 0 and inside > row["overall_share"]:
-            difference = (inside - row["overall_share"]) / deviation
-            traits.append((difference, f"{_words(row['feature'])} {row['category']}"))
-    telling = sorted((-size, words) for size, words in traits if size >= TELLING_DIFFERENCE)
-    return ", ".join(words for _, words in telling[:2]) or "like everybody"
 
 
 def _moments(
@@ -245,20 +225,25 @@ def _quartiles(
     return {segment_id: tuple(quartiles) for segment_id, quartiles in rows}
 
 
-def _ranked(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Rank each segment's features by the size of their standardised difference."""
-    rows.sort(
+def ranked(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rank each segment's features of one use by |standardised difference|; none is last.
+
+    Those that make the segments differ by construction: they would push the others down.
+    """
+    in_order = sorted(
+        rows,
         key=lambda row: (
             row["segment_id"],
+            row["use"],
             -abs(row["standardised_difference"] or 0.0),
             row["feature"],
-        )
+        ),
     )
-    segment_id, rank = None, 0
-    for row in rows:
-        rank = rank + 1 if row["segment_id"] == segment_id else 1
-        segment_id = row["segment_id"]
-        yield {**row, "rank": rank}
+    return [
+        {**row, "rank": rank}
+        for _, of_segment in groupby(in_order, key=itemgetter("segment_id", "use"))
+        for rank, row in enumerate(of_segment, start=1)
+    ]
 
 
 def _description(feature: FeatureSpec) -> dict[str, Any]:
@@ -276,7 +261,3 @@ def _deviation(moments: Moments) -> float | None:
 
 def _or_none(value: float) -> float | None:
     return None if math.isnan(value) else value
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")

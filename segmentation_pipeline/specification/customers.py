@@ -42,7 +42,8 @@ class Limits(ClosedModel):
     table_customers: Annotated[int, Field(ge=0)] = 2_000_000
     """Up to so many customers the feature matrix is stored; above it is a view."""
     smallest_group: Annotated[int, Field(ge=1)] = 10
-    """No segment with fewer customers is published (privacy floor)."""
+    """Privacy floor: no model has a segment with fewer customers, and counts of fewer are withheld
+    from what is published (docs/privacy.md)."""
 
 
 class Publication(ClosedModel):
@@ -118,8 +119,16 @@ class CustomersSpec(ClosedModel):
         return found
 
     def customer_columns(self) -> dict[str, ColumnSpec]:
-        """Declare each column of `customers` as its most trusted source does."""
-        return {
-            column: self.sources[sources[0]].columns[column]
-            for column, sources in self.columns_by_source().items()
-        }
+        """Declare each column of `customers` as its most trusted source does.
+
+        One that any of its sources calls personal or sensitive is so.
+        """
+        found = {}
+        for name, sources in self.columns_by_source().items():
+            declared = [self.sources[source].columns[name] for source in sources]
+            guards = {
+                "personal": any(one.personal for one in declared),
+                "sensitive": any(one.sensitive for one in declared),
+            }
+            found[name] = declared[0].model_copy(update=guards)
+        return found

@@ -57,6 +57,8 @@ def referenced_columns(expression: str) -> tuple[str, ...]:
                 f"`{item['function_name']}` differs from run to run: a night is for its `as_of`, "
                 "whenever it runs"
             )
+        if kind == "POSITIONAL_REFERENCE":
+            raise ValueError("an expression names its columns: it cannot hold a position like #1")
         if kind == "STAR":
             raise ValueError("an expression names its columns: it cannot hold *")
         if kind == "COLUMN_REF":

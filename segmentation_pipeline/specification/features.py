@@ -9,6 +9,8 @@ from segmentation_pipeline.specification.expressions import Expression
 
 Criterion = Literal["demographics", "behaviour", "needs", "preferences"]
 Scaling = Literal["standard", "min_max", "robust", "none"]
+NUMBER_WORDS = ("high", "low")
+"""What a number's `words` are for."""
 
 
 class Aggregate(ClosedModel):
@@ -153,6 +155,10 @@ class FeatureSpec(ClosedModel):
     """What it tells, for people."""
     unit: str | None = None
     """Of a number, such as `mails/90 days`."""
+    words: dict[str, str] = {}
+    """What a segment that stands out by it is called: `high` and `low` of a number
+    (`high: frequent visitors`), the category's name of a category (`Nurse: nurses`). Names of
+    segments are made of these words; where there are none, of the feature's own name."""
     criterion: Criterion | None = None
     """Which of the segmentation's criteria it stands for."""
     column: Name | None = None
@@ -188,4 +194,6 @@ class FeatureSpec(ClosedModel):
             raise ValueError("`transform` and `clip` are for numbers, `encoding` for categories")
         if self.encoding is not None and self.aggregate is not None:
             raise ValueError("an `aggregate` is a number, and `encoding` is for categories")
+        if self.aggregate is not None and not set(self.words) <= set(NUMBER_WORDS):
+            raise ValueError("`words` of a number are for `high` and `low`")
         return self

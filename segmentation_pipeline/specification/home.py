@@ -11,10 +11,12 @@ from segmentation_pipeline.specification.closed import ClosedModel
 from segmentation_pipeline.specification.clustering import RfmGrid
 from segmentation_pipeline.specification.customers import CustomersSpec
 from segmentation_pipeline.specification.expressions import referenced_columns
-from segmentation_pipeline.specification.features import FeatureSpec
+from segmentation_pipeline.specification.features import NUMBER_WORDS, FeatureSpec
+from segmentation_pipeline.specification.playbook import check_playbook
 from segmentation_pipeline.specification.reading import Document, Place, nearest, parse
 from segmentation_pipeline.specification.segmentation import SegmentationSpec
 from segmentation_pipeline.specification.sources import ColumnSpec
+from segmentation_pipeline.specification.typing_features import belonging_parts, check_typing
 from segmentation_pipeline.warehouse import is_plain_identifier
 
 RESERVED_SCHEMAS = frozenset({"raw", "core", "main", "temp", "system", "information_schema"})
@@ -48,6 +50,11 @@ class Home:
         """What readers read."""
         return self.path / "published"
 
+    @property
+    def reports(self) -> Path:
+        """Reports by date: `reports/<date>/report.html`."""
+        return self.path / "reports"
+
 
 def load_home(path: Path) -> Home:
     """Read `customers.yaml` and every `segmentations/*.yaml` of a home, and check all names.
@@ -64,15 +71,28 @@ def load_home(path: Path) -> Home:
         )
     segmentations = {}
     for file in files:
-        if not is_plain_identifier(file.stem) or file.stem != file.stem.lower():
-            raise SpecificationError(f"{file}: name it by lower-case letters, digits, underscores")
-        if file.stem in RESERVED_SCHEMAS:
-            raise SpecificationError(f"{file}: `{file.stem}` is a name the pipeline uses itself")
-        segmentation_document = Document(file)
-        spec = parse(segmentation_document, SegmentationSpec)
-        _check_segmentation(segmentation_document, spec, customers)
-        segmentations[file.stem] = spec
+        require_segmentation_name(file, file.stem)
+        segmentations[file.stem] = load_segmentation(file, customers)
     return Home(path.resolve(), customers, segmentations)
+
+
+def require_segmentation_name(file: Path, name: str) -> None:
+    """Refuse what can't be a segmentation's name; the error names its file."""
+    if not is_plain_identifier(name) or name != name.lower():
+        raise SpecificationError(f"{file}: name it by lower-case letters, digits, underscores")
+    if name in RESERVED_SCHEMAS:
+        raise SpecificationError(f"{file}: `{name}` is a name the pipeline uses itself")
+
+
+def load_segmentation(file: Path, customers: CustomersSpec) -> SegmentationSpec:
+    """Read a segmentation's file, wherever it lies, and check all names that it uses.
+
+    Raises SpecificationError as `load_home` does.
+    """
+    document = Document(file)
+    spec = parse(document, SegmentationSpec)
+    _check_segmentation(document, spec, customers)
+    return spec
 
 
 def digest(*specifications: ClosedModel) -> str:
@@ -131,14 +151,16 @@ def _check_segmentation(
 ) -> None:
     columns = customers.customer_columns()
     known = [*customer_table_columns(customers), "as_of"]
-    if spec.where is not None:
-        used = referenced_columns(spec.where)
-        _check_names(document, ["where"], used, known)
-        _refuse_sensitive(document, ["where"], used, columns)
+    for key, condition in (("where", spec.where), ("eligible", spec.eligible)):
+        used = referenced_columns(condition) if condition is not None else ()
+        _check_names(document, [key], used, known)
+        _refuse_sensitive(document, [key], used, columns)
     for name, feature in spec.features.items():
         _check_feature(document, name, feature, spec, customers)
     _check_cycles(document, spec)
     _check_rules(document, spec)
+    check_typing(document, spec, customers)
+    check_playbook(document, spec, customers)
 
 
 def _check_rules(document: Document, spec: SegmentationSpec) -> None:
@@ -194,6 +216,11 @@ def _check_column_feature(
         raise document.error(
             place, f"a column of type {column.type} is no feature: use an `expression` over it"
         )
+    # Of a category whose list isn't declared, any word may be one.
+    known = (column.categories or feature.words) if column.type == "category" else NUMBER_WORDS
+    for word in feature.words:
+        if word not in known:
+            raise document.error([*place, "words"], f"`{word}`: {nearest(word, known)}")
 
 
 def _check_aggregate(
@@ -270,7 +297,7 @@ def fitting_digest(spec: SegmentationSpec) -> str:
     champion was fitted under another digest fits anew.
     """
     features = {
-        name: feature.model_dump(exclude={"description", "unit", "criterion", "use"})
+        name: feature.model_dump(exclude={"description", "unit", "words", "criterion", "use"})
         for name, feature in sorted(spec.features.items())
         if feature.use != "profile"
     }
@@ -279,4 +306,5 @@ def fitting_digest(spec: SegmentationSpec) -> str:
     selection = spec.selection.model_dump(mode="json")
     parts = [spec.where, spec.scaling, features, clustering, selection]
     parts.append({name: use for name, use in used.items() if use != "profile"})
+    parts += belonging_parts(spec)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

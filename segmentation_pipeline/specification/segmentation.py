@@ -4,6 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from segmentation_pipeline.specification.belonging import Typing
 from segmentation_pipeline.specification.closed import ClosedModel, Name
 from segmentation_pipeline.specification.clustering import Clustering
 from segmentation_pipeline.specification.expressions import Expression
@@ -15,6 +16,7 @@ from segmentation_pipeline.specification.features import (
 )
 from segmentation_pipeline.specification.selection import Selection
 from segmentation_pipeline.specification.sources import RESERVED_COLUMNS
+from segmentation_pipeline.specification.strategies import Strategy
 
 
 class SegmentationSpec(ClosedModel):
@@ -29,6 +31,12 @@ class SegmentationSpec(ClosedModel):
     each; features name the criterion that they stand for."""
     where: Expression | None = None
     """Which customers take part, as an SQL predicate over the columns of `customers`."""
+    eligible: Expression | None = None
+    """Which of them may be in a segment, as an SQL predicate over the columns of `customers`; the
+    others are published as not eligible. Where nothing is said, all of them."""
+    typing: Typing | None = None
+    """How customers who lack a source get a segment; grouped like everybody, with the centre in
+    place of what is missing, where nothing is said."""
     scaling: Scaling = "standard"
     """`standard` (mean, standard deviation), `min_max`, `robust` (median, quartiles) or `none`."""
     features: Annotated[dict[Name, FeatureSpec], Field(min_length=1)]
@@ -43,6 +51,8 @@ class SegmentationSpec(ClosedModel):
     ] = {}
     """What segments are called, by their id (`engagement-1: Keen readers`), instead of by their
     traits; a name stays with its segment until another one is given."""
+    strategies: dict[Name, Strategy] = {}
+    """The playbook: what to do with segments that look so. The customers in no segment get none."""
     schedule: str | None = None
     """A cron of its own, besides the home's night; this segmentation alone is then refreshed."""
 

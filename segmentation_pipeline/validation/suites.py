@@ -24,14 +24,20 @@ from segmentation_pipeline.warehouse import quote
 _MAY_BE_EMPTY = frozenset(
     {
         "segment_profiles",
+        "segment_traits",
         "segment_category_shares",
         "preprocessing_effect",
         "segment_transitions",
         "segment_movements",
+        "segment_strategies",
+        "sensitive_shares",
+        "typing_accuracy",
+        "typing_confusion",
     }
 )
-"""A segmentation may have no feature that is a number, or none that is a category; one segment; no
-new model; nobody who moved."""
+"""A segmentation may have no feature that is a number, or none that is a category; one segment;
+nothing that sets it apart; no new model; nobody who moved; nobody but noise; no column that is
+sensitive; nobody who is typed."""
 
 
 def raw_source_suite(name: str, source: SourceSpec, as_of: dt.date) -> list[Expectation]:

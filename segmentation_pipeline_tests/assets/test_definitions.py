@@ -20,7 +20,7 @@ REPOSITORY = Path(definitions_module.__file__).parents[1]
 EXAMPLE = REPOSITORY / "segmentation_pipeline" / "demo" / "home"
 
 SHARED = ["raw_crm", "raw_survey", "raw_web", "source_loads", "rejected_rows", "customers",
-          "cleaning_report", "published"]  # fmt: skip
+          "cleaning_report", "published", "segmentation_report"]  # fmt: skip
 PER_SEGMENTATION = {
     "engineered_features": "features",
     "encodings": "features",
@@ -35,7 +35,16 @@ PER_SEGMENTATION = {
     "segments": "segments",
     "segment_profiles": "segments",
     "segment_category_shares": "segments",
+    "segment_rules": "segments",
+    "segment_traits": "segments",
+    "segment_personas": "segments",
+    "typing_accuracy": "segments",
+    "typing_confusion": "segments",
+    "segment_strategies": "segments",
+    "sensitive_shares": "segments",
     "feature_importance": "segments",
+    "segment_map": "segments",
+    "feature_distributions": "segments",
     "segment_history": "segments",
     "segment_movements": "segments",
     "segment_migration": "segments",
@@ -89,7 +98,11 @@ def test_every_validated_table_has_blocking_checks(repository):
     assert ("engagement/feature_matrix", "values__finite") in by_name
     specs = {key: repository.asset_graph.get_check_spec(key) for key in checks}
     warnings = {key.name for key, spec in specs.items() if not spec.blocking}
-    assert warnings == {"customer_id__unique", "occurred_at__freshness_warning"}
+    assert warnings == {
+        "customer_id__unique",
+        "occurred_at__freshness_warning",
+        "every_segment_has_a_strategy",
+    }
 
 
 def test_every_asset_has_a_group_an_owner_a_kind_a_description_and_nights(repository):
@@ -120,6 +133,9 @@ def test_the_order_is_that_of_the_method(repository):
     assert dg.AssetKey(["profession", "segment_model"]) in before("profession", "structure_verdict")
     assert dg.AssetKey(["profession", "structure_verdict"]) in before("profession", "segments")
     assert dg.AssetKey(["profession", "segments"]) in before("published")
+    assert graph.get(dg.AssetKey(["segmentation_report"])).parent_keys == {
+        dg.AssetKey(["published"])
+    }
 
 
 def test_both_ways_of_loading_find_the_same_module_and_name():

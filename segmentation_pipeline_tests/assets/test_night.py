@@ -17,6 +17,8 @@ from segmentation_pipeline.demo import make_demo
 from segmentation_pipeline.errors import SpecificationError
 from segmentation_pipeline.lock import hold_lock
 from segmentation_pipeline.publication import current_version, read_published, verify
+from segmentation_pipeline.scoring import load_published_model
+from segmentation_pipeline.specification.home import load_home
 from segmentation_pipeline.warehouse import open_warehouse
 
 LAST = dt.date(2025, 6, 30)
@@ -157,23 +159,73 @@ def test_labels_depend_on_neither_row_order_nor_threads(first_night, unrun):
     assert published(unrun, verdicts) == published(first_night, verdicts)
 
 
-def test_a_later_night_keeps_the_model_and_its_ids(unrun):
-    assert night(unrun, LAST - dt.timedelta(days=1)).success
-    before = dict(published(unrun, "SELECT segment_id, label FROM segments"))
+@pytest.fixture(scope="module")
+def two_nights(fresh, tmp_path_factory):
+    """Two nights, four days apart: the home, and what the first one had published."""
+    home = tmp_path_factory.mktemp("two") / "home"
+    shutil.copytree(fresh, home)
+    assert night(home, LAST - dt.timedelta(days=4)).success
+    before = {
+        table: published(home, f"SELECT {columns} FROM {table}")
+        for table, columns in (
+            ("segments", "segment_id, label"),
+            ("customer_segments", "segmentation, customer_id, segment_id"),
+        )
+    }
+    assert night(home).success
+    return home, before
 
-    result = night(unrun)
 
-    assert result.success
-    assert dict(published(unrun, "SELECT segment_id, label FROM segments")) == before
+def test_a_later_night_keeps_the_model_and_its_ids(two_nights):
+    home, before = two_nights
+
+    found = published(home, "SELECT segment_id, label FROM segments")
+    assert sorted(found) == sorted(before["segments"])
     runs = published(
-        unrun, "SELECT as_of, segmentation, model_version FROM segmentation_runs ORDER BY ALL"
+        home, "SELECT as_of, segmentation, model_version FROM segmentation_runs ORDER BY ALL"
     )
     assert runs == [
-        (LAST - dt.timedelta(days=1), "engagement", 1),
-        (LAST - dt.timedelta(days=1), "profession", 1),
+        (LAST - dt.timedelta(days=4), "engagement", 1),
+        (LAST - dt.timedelta(days=4), "profession", 1),
         (LAST, "engagement", 1),
         (LAST, "profession", 1),
     ]
+
+
+def test_a_segment_is_another_than_the_raw_one_where_the_hold_rule_says_so_alone(two_nights):
+    home, before = two_nights
+    last_night = {row[:2]: row[2] for row in before["customer_segments"]}
+    rows = published(
+        home, "SELECT segmentation, customer_id, segment_id, raw_segment_id FROM customer_segments"
+    )
+    places, centres = {}, {}
+    for name in ("engagement", "profession"):
+        found = load_published_model(load_home(home), name)
+        centres |= dict(zip(found.segment_ids, found.model.arrays["prototypes"], strict=True))
+        columns = ", ".join(f'"{column}"' for column in found.model.feature_names)
+        with open_warehouse(home / "warehouse.duckdb", read_only=True) as connection:
+            matrix = connection.execute(
+                f"SELECT customer_id, {columns} FROM {name}.feature_matrix"
+            ).fetchall()
+        places |= {(name, customer): np.array(point) for customer, *point in matrix}
+
+    others = 0
+    for name, customer, segment, raw in rows:
+        old = last_night.get((name, customer))
+        if old in (None, raw):
+            assert segment == raw
+            continue
+        from_old, from_raw = (
+            places[name, customer] - centres[old],
+            places[name, customer] - centres[raw],
+        )
+        between = centres[old] - centres[raw]
+        t = (from_old @ from_old - from_raw @ from_raw) / (between @ between)
+        assert segment == (raw if t >= 0.2 else old)
+        others += 1
+
+    assert len(rows) > 700
+    assert others >= 1
 
 
 def test_an_older_night_changes_dated_rows_only(home):

@@ -16,6 +16,7 @@ from segmentation_pipeline.publication import (
     ReadySegmentation,
     publish,
     read_published,
+    work_tables,
 )
 from segmentation_pipeline.specification.home import Home, load_home
 from segmentation_pipeline.warehouse import (
@@ -185,7 +186,7 @@ class Workbench:
                 SELECT customer_id, {identity}, segment_id AS raw_segment_id,
                     '{segmentation}-' || (number % {len(segments)} + 1) AS runner_up_segment_id,
                     number::DOUBLE AS distance, 0.5::DOUBLE AS margin, FALSE AS is_borderline,
-                    FALSE AS is_outlier
+                    FALSE AS is_outlier, FALSE AS is_typed
                 FROM (VALUES {assignment}) AS t(customer_id, number)
                 """,
             "segments": f"""
@@ -200,13 +201,40 @@ class Workbench:
                     1::DOUBLE AS standard_deviation, 1::DOUBLE AS median,
                     0::DOUBLE AS lower_quartile, 2::DOUBLE AS upper_quartile,
                     1::DOUBLE AS overall_mean, 1::DOUBLE AS overall_standard_deviation,
-                    0::DOUBLE AS standardised_difference, 1 AS rank
+                    0::DOUBLE AS standardised_difference, 1 AS rank, FALSE AS is_suppressed
                 {of_segments}
                 """,
             "segment_category_shares": f"""
                 SELECT {identity}, 'role' AS feature, 'Nurse' AS category,
                     NULL::VARCHAR AS criterion, 'profile' AS use, size::BIGINT AS customers,
-                    1::DOUBLE AS share, 1::DOUBLE AS overall_share, 1::DOUBLE AS lift
+                    1::DOUBLE AS share, 1::DOUBLE AS overall_share, 1::DOUBLE AS lift,
+                    FALSE AS is_suppressed
+                {of_segments}
+                """,
+            "segment_traits": f"""
+                SELECT {identity}, 1 AS rank, 'number' AS kind, 'publications' AS feature,
+                    'clustering' AS use, 1::DOUBLE AS value, 1::DOUBLE AS overall_value,
+                    0::DOUBLE AS effect, 1::DOUBLE AS top_five_share, 'Papers: 1' AS sentence
+                {of_segments}
+                """,
+            "segment_personas": f"""
+                SELECT {identity}, 'segment ' || number AS name, 'They publish.' AS headline,
+                    FALSE AS is_name_outdated
+                {of_segments}
+                """,
+            "segment_rules": f"""
+                SELECT {identity}, 'publications >= 1 papers' AS rule, 1::DOUBLE AS fidelity,
+                    1 AS leaves, 6::BIGINT AS sampled_customers, FALSE AS is_approximate
+                {of_segments}
+                """,
+            "segment_strategies": f"""
+                SELECT {identity}, 'write' AS strategy, 1 AS rank, 1 AS priority,
+                    'Papers: 1' AS evidence
+                {of_segments}
+                """,
+            "sensitive_shares": f"""
+                SELECT 'segment' AS group_kind, '{segmentation}-' || number AS group_name,
+                    'gender' AS column_name, 'female' AS category, FALSE AS is_suppressed
                 {of_segments}
                 """,
             "model_candidates": f"""
@@ -273,7 +301,10 @@ class Workbench:
                     6::BIGINT AS distinct_values, NULL::DOUBLE AS unseen_share
                 """,
         }
-        return {name: _completed(name, query) for name, query in queries.items()}
+        empty = [t.name for t in work_tables(segmentation) if t.name not in queries]
+        return {name: _completed(name, query) for name, query in queries.items()} | {
+            name: _without_rows(name) for name in empty
+        }
 
 
 def _completed(name: str, query: str) -> str:
@@ -286,6 +317,12 @@ def _completed(name: str, query: str) -> str:
     ]
     names = ", ".join(column.name for column in columns)
     return f"SELECT {names} FROM (SELECT {', '.join(['*', *lacking])} FROM ({query}))"
+
+
+def _without_rows(name: str) -> str:
+    """A table that may have no row: its columns alone."""
+    columns = [f"NULL::{column.type} AS {column.name}" for column in CONTRACTS[name].work_columns]
+    return f"SELECT {', '.join(columns)} WHERE FALSE"
 
 
 ASSIGNED = {"engagement": (1, 1, 1, 1, 2, 2), "profession": (1, 2, 3, 1, 2, 3)}

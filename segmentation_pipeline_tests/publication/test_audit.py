@@ -91,11 +91,14 @@ def test_columns_beyond_the_contract_stay_in_the_warehouse(workbench, night):
 
 
 def test_an_empty_segment_is_no_fault(workbench, night):
-    nobody = "('engagement-3', 'nobody tonight', 0, 0, FALSE, 'weak')"
+    nobody = (
+        "SELECT * REPLACE ('engagement-3' AS segment_id, 'nobody tonight' AS label,"
+        f" 0 AS customers, 0 AS share) FROM {E}.segments LIMIT 1"
+    )
     known = f"SELECT * REPLACE ('engagement-3' AS segment_id) FROM {E}.segment_registry LIMIT 1"
     workbench.publish_after(
         night(1),
-        f"INSERT INTO {E}.segments VALUES {nobody}",
+        f"INSERT INTO {E}.segments {nobody}",
         f"INSERT INTO {E}.segment_registry {known}",
     )
 
@@ -112,7 +115,8 @@ def test_rows_come_out_sorted_however_many_there_are(workbench, night):
             'engagement-' || (number % 2 + 1) AS segment_id, segment_id AS raw_segment_id,
             NULL::VARCHAR AS runner_up_segment_id, 1::DOUBLE AS distance, NULL::DOUBLE AS margin,
             NULL::DOUBLE AS probability,
-            FALSE AS is_borderline, FALSE AS is_outlier
+            FALSE AS is_borderline, FALSE AS is_outlier, FALSE AS is_typed,
+            NULL::DOUBLE AS typing_confidence
         FROM range(300_000) AS t(number)
         """,
         f"UPDATE {E}.segments SET customers = 150_000, share = 0.5",

@@ -54,7 +54,7 @@ def test_the_next_night_replaces_current_rows_and_adds_dated_ones(workbench, nig
         (SECOND, "run-2", "profession"),
     ]
     checked = "SELECT as_of, run_id, count(*) FROM validation_results GROUP BY ALL ORDER BY ALL"
-    assert workbench.read(checked) == [(FIRST, "run-1", 32), (SECOND, "run-2", 32)]
+    assert workbench.read(checked) == [(FIRST, "run-1", 50), (SECOND, "run-2", 50)]
     assert workbench.read("SELECT digest FROM source_loads") == [("bb",)]
     assert verify(workbench.home.published) == []
 

@@ -10,7 +10,7 @@ import pytest
 from segmentation_pipeline.contracts import CONTRACTS
 from segmentation_pipeline.errors import PublicationError, StaleUpstreamError
 from segmentation_pipeline.publication import current_version, publish, verify
-from segmentation_pipeline.specification.home import digest
+from segmentation_pipeline.specification.home import digest, fitting_digest
 from segmentation_pipeline.warehouse import Table, column_types, open_warehouse
 
 FIRST = dt.date(2025, 6, 1)
@@ -24,11 +24,71 @@ def test_readers_find_the_rows_of_all_segmentations_with_where_they_come_from(wo
     assert verify(workbench.home.published) == []
     origin = (FIRST, "run-1", 1)
     assert workbench.read("FROM segments") == [
-        ("engagement", "engagement-1", "segment 1", 4, 4 / 6, False, "weak", *origin, False),
-        ("engagement", "engagement-2", "segment 2", 2, 2 / 6, False, "weak", *origin, False),
-        ("profession", "profession-1", "segment 1", 2, 2 / 6, False, "weak", *origin, False),
-        ("profession", "profession-2", "segment 2", 2, 2 / 6, False, "weak", *origin, False),
-        ("profession", "profession-3", "segment 3", 2, 2 / 6, False, "weak", *origin, False),
+        (
+            "engagement",
+            "engagement-1",
+            None,
+            "segment 1",
+            4,
+            4 / 6,
+            None,
+            False,
+            "weak",
+            *origin,
+            False,
+        ),
+        (
+            "engagement",
+            "engagement-2",
+            None,
+            "segment 2",
+            2,
+            2 / 6,
+            None,
+            False,
+            "weak",
+            *origin,
+            False,
+        ),
+        (
+            "profession",
+            "profession-1",
+            None,
+            "segment 1",
+            2,
+            2 / 6,
+            None,
+            False,
+            "weak",
+            *origin,
+            False,
+        ),
+        (
+            "profession",
+            "profession-2",
+            None,
+            "segment 2",
+            2,
+            2 / 6,
+            None,
+            False,
+            "weak",
+            *origin,
+            False,
+        ),
+        (
+            "profession",
+            "profession-3",
+            None,
+            "segment 3",
+            2,
+            2 / 6,
+            None,
+            False,
+            "weak",
+            *origin,
+            False,
+        ),
     ]
     assert workbench.read("FROM customer_segments") == [
         (
@@ -42,6 +102,8 @@ def test_readers_find_the_rows_of_all_segmentations_with_where_they_come_from(wo
             None,
             False,
             False,
+            False,
+            None,
             *origin,
         )
         for segmentation, numbers in workbench.assigned.items()
@@ -66,6 +128,7 @@ def test_a_run_names_its_criteria_digests_and_model(workbench, night):
             6,
             0.5,
             digest(home.customers, home.segmentations[name]),
+            fitting_digest(home.segmentations[name]),
             source_digest,
             "preparation",
             "model 4",
@@ -166,6 +229,7 @@ def test_progress_is_told_step_by_step(workbench, night):
     assert steps == [
         "check what was validated",
         "look at the version before",
+        "count segments against each other",
         *(f"write {name}" for name in tables),
         *(f"write {name} as Parquet" for name in tables),
         "close segments.duckdb",

@@ -27,6 +27,7 @@ def test_a_sound_version_has_no_faults_and_its_digest_is_the_one_returned(workbe
 def test_what_became_personal_is_found(workbench, night):
     assert verify(workbench.home.published, personal=["publications"]) == [
         "segment_profiles tells of `publications`, which is personal",
+        "segment_traits tells of `publications`, which is personal",
         "feature_importance tells of `publications`, which is personal",
         "feature_selection tells of `publications`, which is personal",
     ]

@@ -102,11 +102,11 @@ def test_candidates_by_family():
     )
 
     assert chart.alt == (
-        "Line chart. Silhouette by number of segments: k means is highest at 3 segments (0.40); "
-        "gaussian mixture is highest at 3 segments (0.25). Chosen: k means with 3 segments (0.40)."
+        "Line chart. Silhouette by number of segments: K-Means is highest at 3 segments (0.40); "
+        "Gaussian mixture is highest at 3 segments (0.25). Chosen: K-Means with 3 segments (0.40)."
     )
     found = texts(chart)
-    assert {"k means", "gaussian mixture", "chosen", "not admissible", "2", "3"} <= {*found}
+    assert {"K-Means", "Gaussian mixture", "chosen", "not admissible", "2", "3"} <= {*found}
     assert "dbscan" not in found
 
 

@@ -19,7 +19,7 @@ from segmentation_pipeline.segments.movements import (
     record_night,
 )
 from segmentation_pipeline.segments.nights import Night, make_segment_nights
-from segmentation_pipeline.segments.overlap import segment_crosstab_sql
+from segmentation_pipeline.segments.overlap import make_segment_crosstabs
 from segmentation_pipeline.warehouse import (
     Build,
     Table,
@@ -50,7 +50,7 @@ def connection(tmp_path_factory):
             make_segment_nights,
         ):
             make(opened, "x", NIGHT)
-        write_table(opened, Table("x", "segment_crosstab"), segment_crosstab_sql("x", "x"), NIGHT)
+        make_segment_crosstabs(opened, ["x"], 1, NIGHT)
         yield opened
 
 

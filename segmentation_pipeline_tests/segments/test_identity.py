@@ -17,7 +17,7 @@ from segmentation_pipeline.segments.identity import (
 from segmentation_pipeline.segments.matching import all_born, match_segments
 from segmentation_pipeline.segments.naming import Renaming, apply_names, rename_segment
 from segmentation_pipeline.segments.nights import Night, NightChanges, keep_night
-from segmentation_pipeline.segments.overlap import count_overlap, segment_crosstab_sql
+from segmentation_pipeline.segments.overlap import count_overlap, make_segment_crosstabs
 from segmentation_pipeline.warehouse import Build, Table, open_warehouse, write_table
 
 FIRST, SECOND = (Build(dt.date(2025, 6, day), f"run-{day}") for day in (1, 2))
@@ -186,10 +186,12 @@ def test_two_segmentations_against_each_other(connection):
         query = f"SELECT * FROM ({rows}) t(customer_id, segment_id)"
         write_table(connection, Table(name, "customer_segments"), query, FIRST)
 
+    make_segment_crosstabs(connection, ["x", "y"], 1, FIRST)
+
     assert connection.execute(
-        f"FROM ({segment_crosstab_sql('x', 'y')}) ORDER BY segment_id, other_segment_id"
+        "FROM x.segment_crosstab ORDER BY segment_id, other_segment_id"
     ).fetchall() == [
-        ("x-1", "y", "y-1", 2, 1.0, 0.75, 1 / 0.75),
-        ("x-2", "y", "y-1", 1, 0.5, 0.75, 0.5 / 0.75),
-        ("x-2", "y", "y-2", 1, 0.5, 0.25, 2.0),
+        ("x-1", "y", "y-1", 2, 1.0, 0.75, 1 / 0.75, False),
+        ("x-2", "y", "y-1", 1, 0.5, 0.75, 0.5 / 0.75, False),
+        ("x-2", "y", "y-2", 1, 0.5, 0.25, 2.0, False),
     ]

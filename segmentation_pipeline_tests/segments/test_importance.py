@@ -58,9 +58,9 @@ def importance_of(connection, spec, segments, values, shares=None):
     ids = [f"c{i}" for i in range(len(segments))]
     write(connection, "engineered_features", {"customer_id": ids, **values})
     write(connection, "customer_segments", {"customer_id": ids, "segment_id": segments})
-    make_segment_profiles(connection, "staff", spec, 1000, NIGHT)
-    make_segment_category_shares(connection, "staff", spec, NIGHT)
-    make_feature_importance(connection, "staff", shares or {}, NIGHT)
+    make_segment_profiles(connection, "staff", spec, 1000, NIGHT, smallest_group=1)
+    make_segment_category_shares(connection, "staff", spec, NIGHT, smallest_group=1)
+    make_feature_importance(connection, "staff", spec, shares or {}, NIGHT)
     found = connection.sql("FROM staff.feature_importance").to_arrow_table().to_pylist()
     return {row["feature"]: row for row in found}
 

@@ -10,6 +10,7 @@ from segmentation_pipeline.segments.matching import (
     Transition,
     all_born,
     match_segments,
+    same_names,
     start_anew,
 )
 
@@ -225,3 +226,39 @@ def test_a_thousand_segments_are_matched():
 
 def test_everybody_is_born_before_the_first_model():
     assert told(all_born(2)) == [("born", None, 0), ("born", None, 1)]
+
+
+def test_segments_of_the_same_name_are_the_same_whoever_is_in_them():
+    counts = [[0, 10, 90], [0, 0, 0], [0, 80, 5]]
+    named = same_names(["vip", "lost", "loyal"], ["lost", "vip", "loyal"])
+
+    by_customers, by_name = match_segments(contingency(counts)), named_match(counts, named)
+
+    assert told(by_name) == [("kept", 0, 1), ("kept", 1, 0), ("kept", 2, 2)]
+    assert [(link.customers, link.jaccard) for link in by_name] == [
+        (10, 10 / 180),
+        (0, 0),
+        (5, 5 / 175),
+    ]
+    # Without names, the rule that holds nobody in either model would get another id.
+    assert told(by_customers) == [
+        ("kept", 0, 2), ("kept", 2, 1), ("born", None, 0), ("retired", 1, None),
+    ]  # fmt: skip
+
+
+def test_what_has_no_namesake_is_matched_by_its_customers():
+    named = same_names(["vip", "loyal", "lost"], ["vip", "regulars", "curious"])
+
+    found = named_match([[60, 0, 40], [0, 70, 5], [0, 0, 0]], named)
+
+    assert told(found) == [("kept", 0, 0), ("kept", 1, 1), ("split", 0, 2), ("retired", 2, None)]
+
+
+def test_what_goes_from_one_rule_to_another_is_neither_a_split_nor_a_merger():
+    found = named_match([[94, 0], [94, 70]], same_names(["buyers", "others"], ["buyers", "others"]))
+
+    assert told(found) == [("kept", 0, 0), ("kept", 1, 1)]
+
+
+def named_match(counts, named):
+    return match_segments(contingency(counts), named=named)

@@ -11,7 +11,6 @@ from segmentation_pipeline.segments.profiles import (
     Moments,
     category_share_rows,
     profile_rows,
-    segment_label,
     standardised_difference,
 )
 from segmentation_pipeline.specification.features import FeatureSpec
@@ -61,7 +60,7 @@ def test_a_profile_is_what_can_be_counted_by_hand(connection):
     assert first["overall_standard_deviation"] == pytest.approx(math.sqrt(8))
     pooled = math.sqrt((2 * 1 + 3 * 8 / 3) / 5)
     assert first["standardised_difference"] == pytest.approx((2 - 7) / pooled)
-    assert (first["rank"], found["s-1", "flat"]["rank"]) == (1, 2)
+    assert (first["rank"], found["s-1", "flat"]["rank"]) == (1, 1)
     assert found["s-1", "flat"]["standardised_difference"] is None
 
 
@@ -110,19 +109,6 @@ def test_two_equal_groups_do_not_differ():
     assert standardised_difference(Moments(2, 5.0, 2.0), everybody) == 0.0
     assert standardised_difference(everybody, everybody) is None
     assert standardised_difference(Moments(2, 5.0, 0.0), Moments(4, 5.0, 0.0)) is None
-
-
-def test_a_label_tells_the_two_strongest_traits_and_nothing_weak():
-    def profile(name, difference, use="clustering"):
-        return {"feature": name, "standardised_difference": difference, "use": use}
-
-    strong = [profile("web_visits", -1.5), profile("age", 0.5), profile("income", 3.0, "profile")]
-    share = {"feature": "role", "category": "Nurse", "share": 0.9, "overall_share": 0.5,
-             "use": "clustering"}  # fmt: skip
-
-    assert segment_label(strong, []) == "low web visits, high age"
-    assert segment_label(strong, [share]) == "low web visits, role Nurse"
-    assert segment_label([profile("age", 0.19)], []) == "like everybody"
 
 
 def test_ids_are_given_once_and_never_again(connection):

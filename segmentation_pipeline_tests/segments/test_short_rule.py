@@ -2,9 +2,14 @@
 
 import numpy as np
 import pytest
+from sklearn.tree import DecisionTreeClassifier
 
 from segmentation_pipeline.clustering.structure.raw_features import RawFeature
-from segmentation_pipeline.segments.short_rule import short_rule_fidelity
+from segmentation_pipeline.segments.short_rule import (
+    grow_tree,
+    short_rule_fidelity,
+    tree_labels,
+)
 
 RNG = np.random.default_rng(2)
 AGE = RNG.uniform(20, 70, 1000)
@@ -39,3 +44,14 @@ def test_a_missing_number_can_be_asked_for():
 
 def test_one_group_needs_no_question():
     assert short_rule_fidelity(FEATURES, np.zeros(1000, dtype=np.intp), seed=1) == 1.0
+
+
+@pytest.mark.parametrize("leaves", range(2, 9))
+def test_a_smaller_tree_is_the_beginning_of_the_larger_one(leaves):
+    questions = np.column_stack([AGE, AGE % 7, np.where(AGE > 60, np.nan, AGE**0.5)])
+    labels = (np.sin(AGE / 4) * 2 + RNG.normal(size=1000)).round().astype(np.intp)
+
+    smaller = DecisionTreeClassifier(max_leaf_nodes=leaves, random_state=3).fit(questions, labels)
+
+    tree = grow_tree(questions, labels, seed=3)
+    assert (tree_labels(tree, questions, leaves) == smaller.predict(questions)).all()

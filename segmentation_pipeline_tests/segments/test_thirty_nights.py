@@ -10,7 +10,7 @@ import pytest
 
 from segmentation_pipeline.clustering.assignment import assign_rows
 from segmentation_pipeline.clustering.k_means_family import KMeansFamily
-from segmentation_pipeline.segments.history import matrix_with_last_night_sql
+from segmentation_pipeline.segments.history import matrix_with_last_night_sql, segments_on_sql
 from segmentation_pipeline.segments.hysteresis import (
     LEAST_MARGIN,
     HoldRule,
@@ -19,7 +19,7 @@ from segmentation_pipeline.segments.hysteresis import (
 )
 from segmentation_pipeline.segments.identity import meet_model
 from segmentation_pipeline.segments.matching import all_born, match_segments
-from segmentation_pipeline.segments.movements import record_night
+from segmentation_pipeline.segments.movements import make_segment_movements, record_night
 from segmentation_pipeline.segments.nights import Night, night_before
 from segmentation_pipeline.segments.overlap import count_overlap
 from segmentation_pipeline.warehouse import (
@@ -32,6 +32,7 @@ from segmentation_pipeline.warehouse import (
 )
 
 NIGHTS, CUSTOMERS, SEGMENTS = 30, 2000, 4
+ONE_DAY = dt.timedelta(days=1)
 FIRST = dt.date(2025, 6, 1)
 MATRIX, MEMBERS = Table("x", "feature_matrix"), Table("x", "customer_segments")
 REFIT_NIGHT = 15
@@ -90,6 +91,7 @@ class Nights:
     models: list = field(default_factory=list)
     ids: list = field(default_factory=list)
     shares: list = field(default_factory=list)
+    movements: list = field(default_factory=list)
 
     def run(self, number):
         """Run a night, with the newest model; returns its changes."""
@@ -111,6 +113,13 @@ class Nights:
             )  # fmt: skip
             write_batches(self.connection, MEMBERS, MEMBERS_SCHEMA, rows, build)
         return record_night(self.connection, "x", night, build, hold=self.kind)
+
+    def keep_movements(self, number):
+        build = Build(FIRST + dt.timedelta(days=number), f"run-{number}")
+        make_segment_movements(self.connection, "x", build)
+        columns = "customer_id, from_segment_id, to_segment_id, reason"
+        query = f"SELECT {columns} FROM x.segment_movements"
+        self.movements.append(self.connection.execute(query).fetchall())
 
     def fit(self, number, seed):
         points = self.world.points(number).astype(np.float64)
@@ -191,6 +200,7 @@ def nights(request, tmp_path_factory):
             if number == REFIT_NIGHT:
                 found.fit(number, seed=2)
             found.shares.append(found.run(number).churn_share)
+            found.keep_movements(number)
         yield found
 
 
@@ -261,6 +271,33 @@ def test_raw_labels_alone_would_move_far_more(nights):
     assert flips > 5 * max(1, len(moved))
 
 
+def test_a_segment_is_another_than_the_raw_one_where_the_hold_rule_says_so_alone(nights):
+    if nights.kind != "margin":
+        pytest.skip("which nights in a row counted is no more to be seen")
+    last = FIRST + dt.timedelta(days=NIGHTS - 1)
+    query = f"SELECT customer_id, segment_id FROM ({segments_on_sql('x', last - ONE_DAY)})"
+    before = dict(fetch(nights, query))
+    rows = fetch(nights, f"SELECT customer_id, segment_id, raw_segment_id FROM {MEMBERS.sql}")
+    points = nights.world.points(NIGHTS - 1).astype(np.float64)
+    _, prototypes = nights.models[-1]
+    centres = dict(zip(nights.ids, prototypes, strict=True))
+
+    held = 0
+    for customer, segment, raw in rows:
+        old = before[customer]
+        point = points[int(customer[1:])]
+        if raw == old:
+            assert segment == raw
+            continue
+        to_old, to_raw = ((point - centres[one]) @ (point - centres[one]) for one in (old, raw))
+        between = (centres[old] - centres[raw]) @ (centres[old] - centres[raw])
+        held += segment == old
+        assert segment == (raw if (to_old - to_raw) / between >= 0.2 else old)
+
+    assert len(rows) == CUSTOMERS
+    assert held >= 5
+
+
 def test_a_refit_from_another_seed_keeps_every_id(nights):
     rows = nights.connection.execute(
         "SELECT kind, from_segment_id, to_segment_id, jaccard FROM core.segment_transitions"
@@ -283,6 +320,19 @@ def test_the_history_is_what_was_published(nights):
 
     assert fetch(nights, published) == fetch(nights, f"{told} ORDER BY ALL")
     assert CUSTOMERS < fetch(nights, spells)[0][0] < 1.2 * CUSTOMERS
+
+
+def test_whoever_applies_the_movements_in_order_has_who_is_where(nights):
+    held = {}
+    for night in nights.movements:
+        for customer, before, after, _ in night:
+            assert held.get(customer) == before
+            held[customer] = after
+
+    assert {reason for *_, reason in nights.movements[0]} == {"entered"}
+    assert len(nights.movements[0]) == CUSTOMERS
+    published = fetch(nights, f"SELECT customer_id, segment_id FROM {MEMBERS.sql}")
+    assert held == dict(published)
 
 
 def fetch(nights, query):

@@ -1,0 +1,1 @@
+"""Commands of `segmentation`, a module each; `cli` registers them."""

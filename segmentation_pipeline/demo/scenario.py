@@ -1,0 +1,57 @@
+"""What changes in the customers from night to night, as data; each scenario has a name.
+
+What belongs here: how much changes, and when. Whom it befalls is drawn in `population`, how it
+shows is written in `crm`, `survey` and `web`.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from segmentation_pipeline.demo import planted
+from segmentation_pipeline.errors import PipelineError
+
+Drift = Literal["none", "moves", "gradual", "sudden", "new_group"]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """How customers change; what happens on one night happens on the middle one."""
+
+    move_share: float = planted.MOVE_SHARE
+    """Of the customers, who moves to another segment each night, in each segmentation."""
+    is_turning: bool = True
+    """Whether everybody's place within the segment drifts (`planted.TURN_DAYS`)."""
+    growth: float = 0.0
+    """By how much every number of the CRM grows each night, as a share of it."""
+    raised_column: str | None = None
+    """The number of the CRM that is another from the middle night on, for everybody."""
+    raised_by: float = 0.0
+    """By how much, on the scale of its logarithm."""
+    newcomer_share: float = 0.0
+    """Of the customers of the first night, how many of another kind join on the middle one."""
+
+    @property
+    def is_abrupt(self) -> bool:
+        """Whether something happens on the middle night."""
+        return self.raised_column is not None or self.newcomer_share > 0
+
+
+SCENARIOS: dict[Drift, Scenario] = {
+    # Customers still join and leave, answer again, and visit by chance.
+    "none": Scenario(move_share=0.0, is_turning=False),
+    "moves": Scenario(),
+    # 0.12 after 60 nights: a fifth of the customers' standard deviation in contract value.
+    "gradual": Scenario(growth=0.002),
+    # Contracts cost 1.6 times as much: 0.7 of that standard deviation, overnight.
+    "sudden": Scenario(raised_column="contract_value_eur", raised_by=0.47),
+    "new_group": Scenario(newcomer_share=0.15),
+}
+"""All but `none` have the moves and the slow turning of `moves`."""
+
+
+def scenario_named(drift: str) -> Scenario:
+    """Find a scenario by its name; raises `PipelineError` for one that there isn't."""
+    for name in get_args(Drift):
+        if name == drift:
+            return SCENARIOS[name]
+    raise PipelineError(f"no drift `{drift}`; there are {', '.join(SCENARIOS)}")
