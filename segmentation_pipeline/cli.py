@@ -24,6 +24,7 @@ from segmentation_pipeline.commands.terminal import (
     one_segmentation,
     progress_console,
 )
+from segmentation_pipeline.commands.verify import verify
 from segmentation_pipeline.errors import PipelineError
 from segmentation_pipeline.lock import lock_holder
 from segmentation_pipeline.specification.home import Home, load_home
@@ -316,6 +317,7 @@ def ui(
 app.command()(diff)
 app.command()(report)
 app.command()(score)
+app.command()(verify)
 
 
 def main() -> NoReturn:

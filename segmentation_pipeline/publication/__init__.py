@@ -7,7 +7,7 @@ was made by the rooms before; what a table means is its contract.
 from segmentation_pipeline.publication.gate import validation_faults
 from segmentation_pipeline.publication.manifest import Manifest
 from segmentation_pipeline.publication.plan import ReadySegmentation
-from segmentation_pipeline.publication.publishing import Publication, publish
+from segmentation_pipeline.publication.publishing import Publication, personal_columns, publish
 from segmentation_pipeline.publication.tables import work_tables
 from segmentation_pipeline.publication.verification import read_published, verify
 from segmentation_pipeline.publication.versions import (
@@ -23,6 +23,7 @@ __all__ = [
     "ReadySegmentation",
     "current_version",
     "kept_versions",
+    "personal_columns",
     "publish",
     "read_published",
     "rollback",

@@ -124,7 +124,7 @@ def _make_version(connection: Connection, home: Home, plan: Plan, on_step: OnSte
     versions.seal(staged)
     on_step("audit")
     faults = audit_version(
-        staged, manifest, _personal_columns(home), threads=home.customers.limits.threads
+        staged, manifest, personal_columns(home), threads=home.customers.limits.threads
     )
     if faults:
         raise PublicationError(
@@ -150,7 +150,8 @@ def _describe(published: Path, manifest: Manifest, *, is_news: bool) -> Publicat
     return Publication(manifest, digest, is_news, stale)
 
 
-def _personal_columns(home: Home) -> set[str]:
+def personal_columns(home: Home) -> set[str]:
+    """Name the columns of a home that never leave its warehouse."""
     return {
         name
         for source in home.customers.sources.values()

@@ -432,6 +432,22 @@ def test_wrong_usage_has_status_2():
     assert command("fly").returncode == 2
 
 
+def test_the_command_line_verifies_what_is_published_and_finds_what_was_altered(home):
+    whole = command("verify", "--home", home)
+    assert whole.returncode == 0, whole.stderr
+    assert "is whole" in whole.stdout
+
+    file = (home / "published" / "segments.duckdb").resolve()
+    file.chmod(0o644)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+    altered = command("verify", "--home", home)
+    assert altered.returncode == 1
+    assert "segments.duckdb is not the file that was published" in altered.stdout
+
+
 def test_rollback_puts_the_version_before_back(home):
     first = current_version(home / "published").version
     replace_in(home / "segmentations" / "profession.yaml", "seed: 7", "seed: 8")
