@@ -20,7 +20,8 @@ from segmentation_pipeline.segments.map import make_segment_map
 from segmentation_pipeline.specification.home import Home
 from segmentation_pipeline.warehouse import Connection, Table, require_builds
 
-_MOST_DRAWN = 30
+MOST_DRAWN = 30
+"""Of so many segments, the largest, a picture tells."""
 
 
 def build_picture_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]:
@@ -83,7 +84,7 @@ def _pictures(connection: Connection, name: str, points: Table) -> Metadata:
     largest = read_rows(
         connection,
         f"SELECT segment_id, label, customers, share FROM {Table(name, 'segments').sql}"
-        f" ORDER BY customers DESC, segment_id LIMIT {_MOST_DRAWN}",
+        f" ORDER BY customers DESC, segment_id LIMIT {MOST_DRAWN}",
     )
     names = {row["segment_id"]: row["label"] for row in largest}
     profiles = read_rows(

@@ -5,12 +5,19 @@ from dataclasses import asdict
 
 import dagster as dg
 
-from segmentation_pipeline.assets.metadata import picture, small_table, table_metadata
+from segmentation_pipeline.assets.metadata import (
+    Metadata,
+    picture,
+    read_rows,
+    small_table,
+    table_metadata,
+)
+from segmentation_pipeline.assets.pictures import MOST_DRAWN
 from segmentation_pipeline.assets.resources import Workshop
 from segmentation_pipeline.clustering.champion import require_champion
 from segmentation_pipeline.contracts import CONTRACTS
 from segmentation_pipeline.features import Preparation, sampled_distance_shares
-from segmentation_pipeline.reports import distance_share_chart
+from segmentation_pipeline.reports import distance_share_chart, migration_chart
 from segmentation_pipeline.segments.identity import (
     make_segment_registry,
     make_segment_transitions,
@@ -29,7 +36,7 @@ from segmentation_pipeline.segments.tables import (
     make_segments,
 )
 from segmentation_pipeline.specification.home import Home
-from segmentation_pipeline.warehouse import Table, count_rows, require_builds
+from segmentation_pipeline.warehouse import Connection, Table, count_rows, require_builds
 
 
 def build_segment_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]:
@@ -232,7 +239,26 @@ def _segment_changes(name: str) -> dg.AssetsDefinition:
                         **table_metadata(connection, table, rows),
                         # Movements are of single customers.
                         **({} if table_name == "segment_movements" else shown),
+                        **(
+                            _migration_picture(connection, name)
+                            if table_name == "segment_migration"
+                            else {}
+                        ),
                     },
                 )
 
     return segment_changes
+
+
+def _migration_picture(connection: Connection, name: str) -> Metadata:
+    """Draw who went where as the report does; nothing on a first night."""
+    flows = read_rows(connection, f"FROM {Table(name, 'segment_migration').sql} ORDER BY ALL")
+    if not any(flow["from_segment_id"] for flow in flows):
+        return {}
+    largest = read_rows(
+        connection,
+        f"SELECT segment_id, label FROM {Table(name, 'segments').sql}"
+        f" ORDER BY customers DESC, segment_id LIMIT {MOST_DRAWN}",
+    )
+    names = {row["segment_id"]: row["label"] for row in largest}
+    return {"migration": picture(migration_chart(flows, names))}
