@@ -75,12 +75,15 @@ def report(home: Home, customers: int, drift: str) -> tuple[str, bool]:
     home.change_seed(SEEDS[2], instead=SEEDS[1])
     home.run(home.nights[-1].as_of, is_refit=True)
     kinds, known = _transitions(home), _known_ids(home)
-    acceptance = found[AT_ONCE]
     wanted = [
-        (f"`{AT_ONCE}`: precision", f"{acceptance.precision:.3f}", f">= {LEAST_PRECISION}",
-         acceptance.precision >= LEAST_PRECISION),
-        (f"`{AT_ONCE}`: recall", f"{acceptance.recall:.3f}", f">= {LEAST_RECALL}",
-         acceptance.recall >= LEAST_RECALL),
+        (f"`{name}`: {what}", f"{value:.3f}", f">= {least}", value >= least)
+        for name, one in found.items()
+        for what, value, least in (
+            ("precision", one.precision, LEAST_PRECISION),
+            ("recall", one.recall, LEAST_RECALL),
+        )
+    ]
+    wanted += [
         ("both: largest share that changed segment on a night without a new model",
          f"{max(churn):.2%}", f"< {MOST_CHURN:.0%}", max(churn) < MOST_CHURN),
         ("both: `segment_transitions` after two refits from other seeds",
@@ -128,15 +131,16 @@ def _moves_lines(found: dict[str, Found]) -> Iterator[str]:
     slow = next(one for name, one in found.items() if name != AT_ONCE)
     yield from (
         "",
-        "The two segmentations are no equals here. A move in `profession` shows on its date, in",
-        "the CRM and in the answers. A move in `engagement` has no one date: four of its seven",
-        "features count what happened in 90 days, and in the example that behaviour changes",
-        f"{WEB_LEADS_DAYS} days before contract and answers do. Such customers cross the border",
-        "when the window has filled far enough, before the planted date or after it, some by way",
-        "of a third segment. So the thresholds are asked of `profession`. Of `engagement`,",
-        f"{slow.of_changing} of {slow.moved} moves ({slow.of_changing / slow.moved:.3f}) are of",
-        "customers whose behaviour was changing then, and the last column says who was in the new",
-        "segment four nights after the planted date, whenever they got there.",
+        "A move in `profession` shows on its date, in the CRM and in the answers. A move in",
+        "`engagement` has no one date: four of its seven features count what happened in 90 days,",
+        f"and in the example that behaviour changes {WEB_LEADS_DAYS} days before contract and",
+        f"answers do. Of its {slow.moved} moves, {slow.of_changing}",
+        f"({slow.of_changing / slow.moved:.3f}) are of customers",
+        "whose behaviour was changing then; the last column says who was in the new segment",
+        "four nights after the planted date, whenever they got there. That is not the whole cause",
+        "where precision is missed:",
+        f"{slow.of_stayers} moves are of customers who never move, so that precision is at most",
+        f"{1 - slow.of_stayers / slow.moved:.3f} however time is counted.",
     )
 
 
