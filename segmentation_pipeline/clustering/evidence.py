@@ -44,9 +44,11 @@ N_FIRST_RESAMPLES = 5
 HOPELESS, CERTAIN = 0.6, 0.95
 """To be at .75 after twenty draws, the other fifteen would have to be above .8, or below .69."""
 N_FEW_SPLITS = 2
-"""Halvings for what isn't stable, which can't win: it is only compared with."""
+"""Halvings for what isn't stable: neither can it win, nor does it count against another."""
 CENTRED: tuple[Algorithm, ...] = ("k_means", "k_medoids")
 """Families whose number of segments the border between two centres decides."""
+REPRODUCED = 0.5
+"""Least agreement of segments found in one half of the customers with those of the other."""
 LARGEST_NOISE_SHARE = 0.2
 """More noise than this is no answer to who the customers are."""
 NOTHING_STABLE = Stability((), "bootstrap")
@@ -81,6 +83,16 @@ class CandidateEvidence:
     def is_admissible(self) -> bool:
         """Whether it may be published at all."""
         return not self.reason
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether other customers of the same kind would have shown the same segments.
+
+        Every bootstrap Jaccard is at least .75, and halves agree by at least .5.
+        """
+        return (
+            self.is_admissible and self.stability.stable and self.held_out.agreement >= REPRODUCED
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -95,7 +95,11 @@ def test_a_mixture_that_gets_better_to_the_end_has_no_answer_unless_its_number_i
 
 def test_a_density_family_has_the_most_stable_segments_with_the_least_crowded_borders():
     three = candidate("dbscan", 3, leak=0.0004)
-    rest = [candidate("dbscan", 2, leak=0.0), candidate("dbscan", 5, leak=0.002)]
+    rest = [
+        candidate("dbscan", 2, leak=0.0),
+        candidate("dbscan", 5, leak=0.002),
+        candidate("dbscan", 6, leak=0.0, jaccard=0.84),
+    ]
     assert choose_within_family([*rest, three]).candidate is three
 
 
@@ -159,8 +163,26 @@ def test_a_mixture_wins_by_held_out_likelihood_against_as_many_segments_too():
     simple = [candidate("k_means", 2, separated=True), candidate("k_means", 3, gain=0.5)]
     mixture = candidate("gaussian_mixture", 3, labels=striped(3), gain=0.6, leak=0.03)
     assert choose_among_families([*simple, mixture]).chosen is mixture
-    close = candidate("gaussian_mixture", 3, labels=striped(3), gain=0.54, leak=0.0)
+    close = candidate("gaussian_mixture", 3, labels=striped(3), gain=0.51, leak=0.0)
     assert choose_among_families([*simple, close]).chosen is simple[0]
+
+
+@pytest.mark.parametrize(("worse", "wins"), [(1, True), (2, False)])
+def test_a_mixture_describes_nearly_every_half_better(worse, wins):
+    simple = candidate("k_means", 3, gain=0.5)
+    gains = HeldOut(0.9, (0.49,) * worse + (0.6,) * (10 - worse))
+    mixture = candidate("gaussian_mixture", 2, labels=striped(2), held_out=gains)
+    choice = choose_among_families([simple, mixture])
+    assert choice.chosen is (mixture if wins else simple)
+    assert f"better in {10 - worse} of 10 halves" in choice.reasons[1 - wins]
+
+
+def test_a_mixture_describes_customers_better_than_one_gaussian_too():
+    simple = candidate("k_means", 3, gain=-0.5)
+    mixture = candidate("gaussian_mixture", 2, labels=striped(2), gain=0.01)
+    choice = choose_among_families([simple, mixture])
+    assert choice.chosen is simple
+    assert "not describe held-out customers clearly better than one Gaussian" in choice.reasons[1]
 
 
 def test_a_mixture_is_not_left_for_merged_components():
@@ -223,10 +245,23 @@ def test_borders_through_a_crowd_never_win_however_much_worse_the_others_are():
     assert choice.reasons[1].endswith("its borders run through a crowd (crowded leak 0.0026)")
 
 
-def test_halves_that_only_one_of_two_has_are_left_out_of_a_comparison():
-    simple = candidate("k_means", 3, held_out=HeldOut(0.4, (0.5, 0.5, 0.5, 0.5)), jaccard=0.6)
-    mixture = candidate("gaussian_mixture", 3, labels=striped(3), gain=0.6)
-    assert choose_among_families([simple, mixture]).chosen is mixture
+@pytest.mark.parametrize("flaw", [{"jaccard": 0.74}, {"agreement": 0.49}])
+def test_what_is_not_repeatable_does_not_count_against_another(flaw):
+    # Two segments hold the place; three that don't come back are the challenger's own.
+    simple = [
+        candidate("k_means", 2, separated=True, leak=0.0, silhouette=0.8),
+        candidate("k_means", 3, leak=0.0, **flaw),
+    ]
+    robust = candidate("k_medoids", 3, separated=True, leak=0.0)
+    choice = choose_among_families([*simple, robust])
+    assert choice.chosen is robust
+    assert "no simpler family has 3 repeatable segments" in choice.reasons[2]
+
+
+def test_a_holder_that_is_not_repeatable_gives_way_to_the_same_segments_that_are():
+    simple = candidate("k_means", 3, leak=0.0, jaccard=0.7)
+    robust = candidate("k_medoids", 3, separated=True, leak=0.0)
+    assert choose_among_families([simple, robust]).chosen is robust
 
 
 def test_noise_does_not_make_a_partition_another_one():
