@@ -10,6 +10,7 @@ from segmentation_pipeline.preparation.discretion import without_values
 from segmentation_pipeline.preparation.joining import (
     active_customers_sql,
     conflicts_sql,
+    former_rows_sql,
     joined_sql,
     rows_column,
     shared_columns,
@@ -72,8 +73,10 @@ def make_customers(
             counts.append(count_source(connection, rows))
     with temporary_tables(connection) as tables:
         with without_values("joining the sources"):
-            joined = _join(tables, spec, sources)
-            lines = _source_lines(connection, spec, counts, joined)
+            active = _active_customers(tables, sources)
+            joined = tables.make("joined_customers", joined_sql(spec, sources, active))
+            former = _former_rows(connection, spec, sources, active, joined)
+            lines = _source_lines(connection, spec, counts, former, joined)
         check_orphans(spec, lines)
         with without_values("completing `customers` and checking its expectations"):
             completed = complete(connection, tables, spec, joined, build.as_of)
@@ -105,18 +108,39 @@ def _source_rows(
     return SourceRows(name, source, build.as_of, snapshots.get(name))
 
 
-def _join(tables: TemporaryTables, spec: CustomersSpec, sources: list[SourceRows]) -> str:
-    """Make the joined relation; returns its name for generated SQL."""
-    active = {
+def _active_customers(tables: TemporaryTables, sources: list[SourceRows]) -> dict[str, str]:
+    """Count the rows of each stream by customer; returns the relations for generated SQL."""
+    return {
         rows.name: tables.make(f"active_customers_of_{rows.name}", active_customers_sql(rows))
         for rows in sources
         if not rows.source.is_attributes
     }
-    return tables.make("joined_customers", joined_sql(spec, sources, active))
+
+
+def _former_rows(
+    connection: Connection,
+    spec: CustomersSpec,
+    sources: list[SourceRows],
+    active: Mapping[str, str],
+    joined: str,
+) -> dict[str, int]:
+    """Count each source's rows of people who left, where the base tells of them by snapshots."""
+    (base,) = (rows for rows in sources if rows.name == spec.customers.base)
+    if base.snapshot is None:
+        return {}
+    return {
+        rows.name: connection.execute(former_rows_sql(base, rows, active, joined)).fetchall()[0][0]
+        for rows in sources
+        if rows is not base
+    }
 
 
 def _source_lines(
-    connection: Connection, spec: CustomersSpec, counts: list[SourceCounts], joined: str
+    connection: Connection,
+    spec: CustomersSpec,
+    counts: list[SourceCounts],
+    former: Mapping[str, int],
+    joined: str,
 ) -> list[ReportLine]:
     """Tell what was counted of each source, and how many of its rows met a customer."""
     kept_rows = ", ".join(
@@ -127,9 +151,18 @@ def _source_lines(
     lines = []
     for count, kept_count in zip(counts, kept, strict=True):
         orphan = "without a customer's id" if count.source == base else f"of nobody in `{base}`"
-        orphans = count.counting_rows - kept_count
+        left = former.get(count.source, 0)
+        orphans = count.counting_rows - kept_count - left
         lines += [
             *count.lines,
+            ReportLine(
+                count.source,
+                None,
+                "former_customer",
+                f"of who left `{base}`: left out",
+                left,
+                count.counting_rows,
+            ),
             ReportLine(
                 count.source, None, "orphan", f"{orphan}: left out", orphans, count.counting_rows
             ),

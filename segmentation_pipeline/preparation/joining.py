@@ -23,6 +23,20 @@ def active_customers_sql(rows: SourceRows) -> str:
     )
 
 
+def former_rows_sql(
+    base: SourceRows, rows: SourceRows, active: Mapping[str, str], joined: str
+) -> str:
+    """Write the query of how many rows of a source are of who was a customer once.
+
+    Those are the keys of snapshots of `base` that were loaded before the one in force.
+    """
+    return (
+        f"SELECT coalesce(sum({quote(_ROWS)}), 0)::BIGINT FROM ({_one_row_sql(rows, active)})"
+        f" ANTI JOIN {joined} USING (customer_id) SEMI JOIN (SELECT customer_id FROM {base.raw.sql}"
+        f" WHERE load_id < {literal(base.snapshot)}) AS former USING (customer_id)"
+    )
+
+
 def joined_sql(
     spec: CustomersSpec, sources: Sequence[SourceRows], active: Mapping[str, str]
 ) -> str:

@@ -24,6 +24,7 @@ RowStep = Literal[
     "exact_duplicate",
     "superseded_row",
     "duplicate_customer",
+    "former_customer",
     "orphan",
 ]
 """Steps that take whole rows out of a source, in the order they are taken: a row has one."""

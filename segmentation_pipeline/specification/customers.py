@@ -57,7 +57,8 @@ class CustomersTable(ClosedModel):
     """How the sources become one row per customer."""
 
     base: Name
-    """The source whose keys are the customers; rows of other sources without one are orphans."""
+    """The source whose keys are the customers. Rows of other sources without one are orphans, or of
+    a former customer if an earlier snapshot had the key."""
     precedence: list[Name] = []
     """Where two sources have a column of the same name: which one to believe first."""
     minimum_customers: Annotated[int, Field(ge=1)] = 1

@@ -255,6 +255,22 @@ def test_too_many_orphans_stop_the_night_and_what_was_made_before_stands(night):
         assert read_build(made.connection, Table("core", "customers")).run_id == "night"
 
 
+def test_rows_of_who_left_are_no_orphans(night):
+    sources = {"crm": crm(), "web": {**WEB, "maximum_orphan_share": 0.2}, "survey": survey()}
+    rows = {
+        "crm": {1: [("a",), ("gone",)], 2: [("a",)]},
+        "web": [("a", DAY), *(("gone", DAY.replace(day=n)) for n in (1, 2, 3)), ("x", DAY)],
+        "survey": [("gone", DAY), ("a", DAY)],
+    }
+    with night(sources, rows) as made:
+        made.make(crm=2)
+        assert made.counted("web")[None, "former_customer"] == 3
+        assert made.counted("web")[None, "orphan"] == 1
+        assert made.counted("web")[None, "kept"] == 1
+        assert made.counted("survey")[None, "former_customer"] == 1
+        assert (None, "orphan") not in made.counted("survey")
+
+
 def test_too_few_customers_stop_the_night(night):
     rows = {"crm": [("a",), ("b",)]}
     with night({"crm": crm()}, rows, {"minimum_customers": 2}) as made:

@@ -47,6 +47,7 @@ TAKES_ROWS = {
     "exact_duplicate",
     "superseded_row",
     "duplicate_customer",
+    "former_customer",
     "orphan",
     "excluded",
 }
