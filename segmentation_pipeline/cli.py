@@ -91,7 +91,7 @@ def run(
         if result.is_news is False:
             console.print(f"{date}: a night without news; what is published stays as it is.")
         if not result.success:
-            left = "was not published" if result.is_news is None else "was published, but not all of it went well"
+            left = "was not published" if result.is_news is None else "was published, with failures"
             progress_console.print(f"The night of {date} {left}.", style="red")
             raise typer.Exit(1)
 
