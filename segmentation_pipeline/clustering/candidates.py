@@ -7,14 +7,11 @@ found belongs to `search`, the rule that takes one to `choice`.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from segmentation_pipeline.clustering.evidence import CandidateEvidence
+from segmentation_pipeline.clustering.evidence import LARGEST_NOISE_SHARE, CandidateEvidence
 from segmentation_pipeline.clustering.family import Fit
 from segmentation_pipeline.clustering.model import JSON
 from segmentation_pipeline.clustering.scoring import Scores
 from segmentation_pipeline.specification.clustering import Algorithm, Metric
-
-LARGEST_NOISE_SHARE = 0.2
-"""A candidate that leaves more of the customers in no segment is no answer."""
 
 
 @dataclass(frozen=True, eq=False)

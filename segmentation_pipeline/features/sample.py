@@ -95,14 +95,14 @@ def _sample_batches(
     connection: Connection, table: Table, columns: Sequence[str], seed: int, limit: int
 ) -> Iterator[list[NDArray[Any]]]:
     """Stream the ids and columns of a sample."""
-    first_key = _first_key_beyond(limit, count_rows(connection, table))
+    first_key = first_key_beyond(limit, count_rows(connection, table))
     query = sample_sql(table.sql, ["customer_id", *columns], seed, limit, first_key)
     for batch in read_batches(connection, query):
         if batch.num_rows:
             yield [column.to_numpy(zero_copy_only=False) for column in batch.columns]
 
 
-def _first_key_beyond(limit: int, rows: int) -> str | None:
+def first_key_beyond(limit: int, rows: int) -> str | None:
     """Find a hash below which more than `limit` of `rows` hashes lie; None if that is all of them.
 
     Their number is binomial, with a mean ten standard deviations above `limit`: it is never less.

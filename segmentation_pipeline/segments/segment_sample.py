@@ -4,9 +4,9 @@ What belongs here: who is in the sample. It is the same for any order of the row
 threads, and up to the bound it is everybody.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 
+from segmentation_pipeline.features.sample import first_key_beyond
 from segmentation_pipeline.warehouse import Connection, Table, literal
 
 
@@ -36,8 +36,9 @@ def segment_sample_sql(
     and the id. A segment of n customers is first cut to the hashes below which about `limit` of
     them lie, so that only those are sorted.
     """
+    # "g" is beyond every digit of a hash.
     cuts = ", ".join(
-        f"({literal(segment_id)}, {literal(_first_key_beyond(limit, size))})"
+        f"({literal(segment_id)}, {literal(first_key_beyond(limit, size) or 'g')})"
         for segment_id, size in sizes.items()
     )
     key = f"md5({literal(f'{seed}:')} || members.customer_id)"
@@ -50,12 +51,3 @@ def segment_sample_sql(
         f" members.customer_id) <= {limit}"
         f" ORDER BY members.segment_id, {key}, members.customer_id"
     )
-
-
-def _first_key_beyond(limit: int, customers: int) -> str:
-    """Find a hash below which more than `limit` of so many customers' lie, or else all.
-
-    Their number is binomial, with a mean ten standard deviations above `limit`: it is never less.
-    """
-    share = (limit + 10 * math.sqrt(limit) + 100) / customers
-    return "g" if share >= 1 else f"{int(share * 16**12):012x}"  # "g" is beyond every digit.
