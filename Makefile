@@ -8,7 +8,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 export GX_ANALYTICS_ENABLED := False
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check ui demo schemas lock benchmark
+.PHONY: help setup run test check ui demo schemas lock benchmark faults
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -49,3 +49,6 @@ lock: .venv/ready ## Resolve the dependencies anew into requirements.lock (needs
 
 benchmark: .venv/ready ## The slow runs at scale (see benchmarks/README.md)
 	@$(BIN)/python -m benchmarks.scale
+
+faults: .venv/ready ## Try everything that can go wrong; makes docs/reliability.md
+	@$(BIN)/python -m benchmarks.faults --write

@@ -25,7 +25,8 @@ from segmentation_pipeline.clustering.candidates import Limits
 from segmentation_pipeline.clustering.choice import SIMPLICITY, choose_within_family
 from segmentation_pipeline.clustering.evidence import CandidateEvidence
 from segmentation_pipeline.clustering.families import families_of, similarity_of
-from segmentation_pipeline.clustering.search import Found, SearchSample, search
+from segmentation_pipeline.clustering.found import Found, SearchSample
+from segmentation_pipeline.clustering.search import search
 from segmentation_pipeline.clustering.structure.raw_features import Matrix, RawFeature
 from segmentation_pipeline.specification.clustering import Clustering
 

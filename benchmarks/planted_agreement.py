@@ -8,82 +8,66 @@ from dataclasses import dataclass
 import duckdb
 
 from benchmarks.nights_in_order import Home
-from segmentation_pipeline.demo import PlantedMove
-from segmentation_pipeline.demo.planted import WEB_LEADS_DAYS
+from segmentation_pipeline.demo import ClearMove
 from segmentation_pipeline.demo.truth import TRUTH_NAME
 
-AT_ONCE = "profession"
-"""The segmentation in whose features a move shows on its date."""
 WITHIN_NIGHTS = 5
 
 
 @dataclass(frozen=True)
 class Found:
-    """How well one segmentation's history agrees with its planted moves."""
+    """How well one segmentation's history agrees with where customers truly are."""
 
-    planted: int
-    sought: int
-    moved: int
-    right: int
+    moves: int
+    at_once: int
+    """Moves that show in one night; the others take longer."""
     found: int
-    lags: Counter[int]
-    of_stayers: int
-    of_changing: int
-    there_in_time: int
+    found_at_once: int
+    moved: int
+    timely: int
+    late: int
+    there_all_along: int
+    elsewhere: int
 
     @property
     def precision(self) -> float:
-        """Share of the moves in the history that were planted so."""
-        return self.right / self.moved
+        """Share of the `moved` spells that say where the customer truly is."""
+        return 1 - self.elsewhere / max(1, self.moved)
 
     @property
     def recall(self) -> float:
-        """Share of the planted moves that were found in time."""
-        return self.found / self.sought
+        """Share of the true moves that were found in time."""
+        return self.found / max(1, self.moves)
 
 
-def compare(home: Home, segmentation: str, moves: Sequence[PlantedMove]) -> Found:
-    """Set the history beside the planted moves; both are of one segmentation."""
-    dates = {night.as_of for night in home.nights[1:]}
-    refits = {night.as_of for night in home.nights if night.is_refit}
-    planted = {move.customer_id: move for move in moves if move.as_of in dates}
-    sought = {name for name, move in planted.items() if move.as_of not in refits}
+def compare(home: Home, segmentation: str, moves: Sequence[ClearMove]) -> Found:
+    """Set the history beside the truth; `moves` are those of the segmentation."""
+    last = home.nights[-1].as_of
+    done = [move for move in moves if home.nights[0].as_of < move.as_of <= last]
     ids = id_of_planted(home, segmentation)
-    moved = home.ask(
-        "SELECT customer_id, valid_from, segment_id FROM segment_history"
-        f" WHERE segmentation = '{segmentation}' AND reason = 'moved'"
+    found = [
+        move for move in done if home_segment(home, segmentation, move) == ids[move.to_segment]
+    ]
+    places = _places(home, segmentation, ids)
+    movers = {move.customer_id for move in done}
+    kinds = Counter(
+        _kind(places, customer, date, before, segment, is_mover=customer in movers)
+        for customer, date, before, segment in _moved(home, segmentation)
     )
-    lags: Counter[int] = Counter()
-    right: set[str] = set()
-    of_changing = 0
-    leads = 0 if segmentation == AT_ONCE else WEB_LEADS_DAYS
-    for customer, date, segment in moved:
-        move = planted.get(customer)
-        if move is None:
-            continue
-        lag = (date - move.as_of).days
-        of_changing += -leads <= lag < WITHIN_NIGHTS
-        if segment == ids[move.to_segment]:
-            lags[lag] += 1
-            if 0 <= lag < WITHIN_NIGHTS:
-                right.add(customer)
     return Found(
-        planted=len(planted),
-        sought=len(sought),
-        moved=len(moved),
-        right=len(right),
-        found=len(right & sought),
-        lags=lags,
-        of_stayers=sum(customer not in planted for customer, *_ in moved),
-        of_changing=of_changing,
-        there_in_time=sum(
-            home_segment(home, segmentation, planted[name]) == ids[planted[name].to_segment]
-            for name in sought
-        ),
+        moves=len(done),
+        at_once=sum(move.nights == 1 for move in done),
+        found=len(found),
+        found_at_once=sum(move.nights == 1 for move in found),
+        moved=kinds.total(),
+        timely=kinds["timely"],
+        late=kinds["late"],
+        there_all_along=kinds["there all along"],
+        elsewhere=kinds["elsewhere"],
     )
 
 
-def home_segment(home: Home, segmentation: str, move: PlantedMove) -> str | None:
+def home_segment(home: Home, segmentation: str, move: ClearMove) -> str | None:
     """Where a mover was published four nights after the move, or last."""
     until = move.as_of + dt.timedelta(days=WITHIN_NIGHTS - 1)
     published = None
@@ -91,6 +75,46 @@ def home_segment(home: Home, segmentation: str, move: PlantedMove) -> str | None
         if night.as_of <= until:
             published = night.members.get((segmentation, move.customer_id), published)
     return published
+
+
+def _kind(
+    places: dict[tuple[str, dt.date], set[str]],
+    customer: str,
+    date: dt.date,
+    before: str,
+    segment: str,
+    *,
+    is_mover: bool,
+) -> str:
+    """Say what a spell is that begins with a move: in the right place, and in time or not."""
+    if segment not in places[customer, date]:
+        return "elsewhere"
+    lately = (date - dt.timedelta(days=back) for back in range(WITHIN_NIGHTS + 1))
+    if any(before in places.get((customer, night), ()) for night in lately):
+        return "timely"
+    return "late" if is_mover else "there all along"
+
+
+def _places(
+    home: Home, segmentation: str, ids: dict[str, str]
+) -> dict[tuple[str, dt.date], set[str]]:
+    """Customer and night -> the segment that is true, and the one on whose border they lie."""
+    with duckdb.connect() as connection:
+        rows = connection.execute(
+            "SELECT customer_id, as_of, expected_segment, border_segment"
+            f" FROM '{home.full / TRUTH_NAME}' WHERE segmentation = ?",
+            [segmentation],
+        ).fetchall()
+    return {(customer, date): {ids[one] for one in pair if one} for customer, date, *pair in rows}
+
+
+def _moved(home: Home, segmentation: str) -> list[tuple[str, dt.date, str, str]]:
+    """Customer, night, segment before and after of every move that the history tells."""
+    return home.ask(
+        "SELECT customer_id, valid_from, before, segment_id FROM ("
+        " SELECT *, lag(segment_id) OVER (PARTITION BY customer_id ORDER BY valid_from) AS before"
+        f" FROM segment_history WHERE segmentation = '{segmentation}') WHERE reason = 'moved'"
+    )
 
 
 def id_of_planted(home: Home, segmentation: str) -> dict[str, str]:

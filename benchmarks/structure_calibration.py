@@ -13,6 +13,7 @@ their nearest neighbour, the smallest segment has 100 customers or more.
 
 import argparse
 import json
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -161,7 +162,8 @@ def table(rows: Sequence[dict], by: str) -> list[str]:
 
 
 def cost_table() -> list[str]:
-    """Seconds of one whole verdict, for k = 2..8, on two threads."""
+    """Seconds of one whole verdict, for k = 2..8, on two threads, and how busy the machine was."""
+    load = os.getloadavg()[0]
     lines = ["| customers | d = 5 | d = 30 |", "|---|---|---|"]
     for n in (1000, 10_000, 100_000):
         cells = []
@@ -174,7 +176,7 @@ def cost_table() -> list[str]:
             spent = time.process_time() - processor
             cells.append(f"{time.perf_counter() - start:.1f} s ({spent:.1f} s of processor)")
         lines.append(f"| {n:,} | {cells[0]} | {cells[1]} |")
-    return lines
+    return [*lines, "", f"{load:.0f} processes wanted the {os.cpu_count()} cores when it began."]
 
 
 def report(rows: Sequence[dict]) -> str:

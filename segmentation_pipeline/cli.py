@@ -1,19 +1,26 @@
 """The `segmentation` command: exit status 0 done, 1 failed, 2 wrong usage."""
 
+import datetime as dt
 import os
 import platform
 import shutil
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 from rich.table import Table as RichTable
 
 from segmentation_pipeline.commands.diff import diff
+from segmentation_pipeline.commands.erase import erase
+from segmentation_pipeline.commands.promote import promote, reject
+from segmentation_pipeline.commands.refit import refit
+from segmentation_pipeline.commands.replay import replay
 from segmentation_pipeline.commands.report import report
+from segmentation_pipeline.commands.rollback import rollback
 from segmentation_pipeline.commands.score import score
+from segmentation_pipeline.commands.status import status
 from segmentation_pipeline.commands.terminal import (
     CURRENT,
     DateOption,
@@ -26,9 +33,12 @@ from segmentation_pipeline.commands.terminal import (
 )
 from segmentation_pipeline.commands.verify import verify
 from segmentation_pipeline.errors import PipelineError
-from segmentation_pipeline.lock import lock_holder
+from segmentation_pipeline.lock import lock_holder, rehearsal_state
 from segmentation_pipeline.specification.home import Home, load_home
 from segmentation_pipeline.specification.schema import SCHEMAS, json_schema
+
+if TYPE_CHECKING:  # It imports Dagster, which takes a second.
+    from segmentation_pipeline.assets.night import NightResult
 
 # Before any component is imported that would read them: nothing phones home.
 os.environ["GX_ANALYTICS_ENABLED"] = "False"
@@ -86,6 +96,7 @@ def run(
             )
         for failure in result.failures:
             progress_console.print(f"failed: {failure}", markup=False, style="red")
+        _tell(spec, date, result)
         if result.is_news is not None:
             _show_segments(spec)
         if result.is_news is False:
@@ -221,7 +232,7 @@ def demo(
         Literal["csv", "parquet"], typer.Option("--format", help="Of the source files.")
     ] = "csv",
     drift: Annotated[
-        Literal["none", "moves", "gradual", "sudden", "new_group"],
+        Literal["none", "moves", "role_changes", "gradual", "sudden", "new_group", "effect"],
         typer.Option(help="What changes in the customers from night to night."),
     ] = "moves",
 ) -> None:
@@ -264,6 +275,7 @@ def doctor(home: HomeOption = CURRENT) -> None:
             "free space": f"{free / 1e9:.1f} GB",
             "warehouse": f"{size / 1e6:.1f} MB",
             "lock": lock_holder(spec.lock) or "free",
+            "rehearsal": rehearsal_state(spec.path),
             "published": str(spec.published.joinpath("current").resolve().name)
             if spec.published.joinpath("current").exists()
             else "nothing yet",
@@ -277,18 +289,6 @@ def doctor(home: HomeOption = CURRENT) -> None:
                 f"{spec.path}: {free / 1e9:.1f} GB free, and a night wants three times the "
                 f"warehouse's {size / 1e9:.1f} GB: make room first"
             )
-
-
-@app.command()
-def rollback(home: HomeOption = CURRENT) -> None:
-    """Put the previously published version back; the next night publishes anew."""
-    with errors_to_exit_status():
-        from segmentation_pipeline.lock import hold_lock
-        from segmentation_pipeline.publication import rollback as roll_back
-
-        spec = load_home(home)
-        with hold_lock(spec.lock, "rollback", timeout_seconds=0):
-            console.print(f"published: version {roll_back(spec.published)}", highlight=False)
 
 
 @app.command()
@@ -315,8 +315,15 @@ def ui(
 
 
 app.command()(diff)
+app.command()(erase)
+app.command()(refit)
 app.command()(report)
+app.command()(promote)
+app.command()(reject)
+app.command()(replay)
+app.command()(rollback)
 app.command()(score)
+app.command()(status)
 app.command()(verify)
 
 
@@ -335,6 +342,18 @@ def main() -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status if isinstance(status, int) else 0 if status is None else 1)
+
+
+def _tell(home: Home, as_of: dt.date, result: "NightResult") -> None:
+    """Send the alert of a night that is worth one; one that isn't delivered is said here."""
+    from segmentation_pipeline.assets.alerting import alert_of_night, send
+
+    is_published = result.is_news is not None
+    alert = alert_of_night(
+        home, as_of, result.run_id, result.failures, result.warnings, is_published=is_published
+    )
+    for fault in send(home, alert, os.environ) if alert else []:
+        progress_console.print(fault, markup=False, style="red")
 
 
 def _show_segments(home: Home) -> None:

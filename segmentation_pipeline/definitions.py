@@ -1,5 +1,6 @@
 """The one file that assembles the Dagster graph of a home."""
 
+import datetime as dt
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,10 +8,14 @@ from pathlib import Path
 import dagster as dg
 
 from segmentation_pipeline.assets.belonging import build_belonging_assets
+from segmentation_pipeline.assets.challenger import build_challenger_assets
 from segmentation_pipeline.assets.checks import build_checks
 from segmentation_pipeline.assets.clustering import build_clustering_assets
 from segmentation_pipeline.assets.customers import build_customer_assets
+from segmentation_pipeline.assets.drift import build_drift_assets, build_drift_checks
+from segmentation_pipeline.assets.experiments import build_experiment_assets
 from segmentation_pipeline.assets.features import build_feature_assets
+from segmentation_pipeline.assets.kpis import build_kpi_assets
 from segmentation_pipeline.assets.latent import build_latent_assets
 from segmentation_pipeline.assets.personas import build_persona_assets
 from segmentation_pipeline.assets.pictures import build_picture_assets
@@ -47,13 +52,16 @@ def build_definitions(
     groups = {
         "sources": build_source_assets(home),
         "customers": build_customer_assets(home),
+        "measurement": build_experiment_assets(home),
         "publication": [*build_publication_assets(home), *build_report_assets()],
     }
     for name in home.segmentations:
         groups[f"{name}_features"] = build_feature_assets(home, name)
         groups[f"{name}_clustering"] = [
+            *build_drift_assets(home, name),
             *build_clustering_assets(name),
             *build_latent_assets(home, name),
+            *build_challenger_assets(name),
         ]
         groups[f"{name}_segments"] = [
             *build_segment_assets(home, name),
@@ -63,6 +71,7 @@ def build_definitions(
             *build_strategy_assets(home, name),
             *build_picture_assets(home, name),
         ]
+        groups[f"{name}_measurement"] = build_kpi_assets(home, name)
     automation = build_automation(home)
     return dg.Definitions(
         assets=[
@@ -70,7 +79,11 @@ def build_definitions(
             for group, assets in groups.items()
             for asset in _with_attributes(home, group, partitions, assets)
         ],
-        asset_checks=[*build_checks(home), *build_strategy_checks(home)],
+        asset_checks=[
+            *build_checks(home),
+            *build_strategy_checks(home),
+            *build_drift_checks(home),
+        ],
         jobs=automation.jobs,
         schedules=automation.schedules,
         sensors=automation.sensors,
@@ -99,11 +112,29 @@ def _with_attributes(
     partitions: dg.PartitionsDefinition[str],
     assets: Sequence[dg.AssetsDefinition],
 ) -> list[dg.AssetsDefinition]:
+    hours = home.customers.nights.overdue_after_hours
+    overdue = dg.FreshnessPolicy.time_window(fail_window=dt.timedelta(hours=hours))
     return list(
         dg.map_asset_specs(
             lambda spec: spec.replace_attributes(
-                group_name=group, owners=[home.customers.owner], partitions_def=partitions
+                group_name=_group_of(spec.key, group),
+                owners=[home.customers.owner],
+                partitions_def=partitions,
+                freshness_policy=overdue if _can_be_overdue(spec.key) else None,
             ),
             assets,
         )
     )
+
+
+def _group_of(key: dg.AssetKey, group: str) -> str:
+    """Name the group of an asset: what the home makes of a segmentation is that one's too."""
+    segmentation = key.path[0] if len(key.path) > 1 else None
+    if segmentation is None or group.startswith(f"{segmentation}_"):
+        return group
+    return f"{segmentation}_{group}"
+
+
+def _can_be_overdue(key: dg.AssetKey) -> bool:
+    """Whether it is a loaded source, or what readers get."""
+    return len(key.path) == 1 and (key.path[0].startswith("raw_") or key.path[0] == "published")

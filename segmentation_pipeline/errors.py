@@ -39,3 +39,7 @@ class PublicationError(PipelineError):
 
 class MatchingRefusedError(PipelineError):
     """Two models share too few customers to say which segments are the same: a person decides."""
+
+
+class MeasurementError(PipelineError):
+    """A figure can't be measured from what was handed over: an effect without customers, say."""

@@ -1,11 +1,15 @@
 """One writer per home: a lock of the operating system, which the kernel frees when its holder dies.
 
 A Dagster pool is no such lock: after `kill -9` its slot stays taken.
+
+A changed segmentation is rehearsed on a copy of its home. The rehearsal holds a lock of its own, so
+that whoever writes to the home can tell a copy at work from what a killed one left, and removes it.
 """
 
 import fcntl
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,24 +17,60 @@ from pathlib import Path
 
 from segmentation_pipeline.errors import LockedError
 
+REHEARSAL = ".rehearsal"
+"""Folder of a home that holds the copy; its lock lies beside it."""
+_REHEARSAL_LOCK = f"{REHEARSAL}.lock"
+
+_WHO_MAY_WRITE = (
+    "run as the user who owns the home, on a disk that is not mounted read-only. "
+    "Nothing was changed"
+)
+
 
 @contextmanager
 def hold_lock(path: Path, run_id: str, *, timeout_seconds: float) -> Iterator[None]:
     """Hold the home's lock for the length of a `with` block.
 
-    With a timeout of 0 a taken lock raises LockedError at once; it names who holds it.
+    With a timeout of 0 a taken lock raises LockedError at once; it names who holds it. Once it is
+    held, a rehearsal's copy that nobody works on any more is removed: it holds customers, whom
+    somebody may want erased, and as much room as the warehouse.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise LockedError(f"{path}: {error.strerror}; {_WHO_MAY_WRITE}") from None
     try:
         _wait_for(descriptor, path, timeout_seconds)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "run_id": run_id}).encode(), 0)
+        if path.name != _REHEARSAL_LOCK:
+            _clear_rehearsal(path.parent)
         yield
     finally:
         # Closing frees the lock. The file stays: removing it would let a third process lock
         # another inode of the same name while a second still waits for this one.
         os.close(descriptor)
+
+
+def require_writable(home: Path) -> None:
+    """Refuse a home in which this user can't write everything that a night makes.
+
+    Raises LockedError before anything is begun.
+    """
+    made = (
+        ".",
+        "warehouse.duckdb",
+        "warehouse.lock",
+        "models",
+        "published",
+        "reports",
+        "logs",
+        "dagster",
+    )
+    for path in (home / name for name in made):
+        if path.exists() and not os.access(path, os.W_OK):
+            raise LockedError(f"{path.resolve()} can't be written to; {_WHO_MAY_WRITE}")
 
 
 def lock_holder(path: Path) -> str | None:
@@ -47,6 +87,32 @@ def lock_holder(path: Path) -> str | None:
         return None
     finally:
         os.close(descriptor)
+
+
+def rehearsal_lock(home: Path) -> Path:
+    """Name the lock that a rehearsal holds while it works."""
+    return home / _REHEARSAL_LOCK
+
+
+def rehearsal_state(home: Path) -> str:
+    """Say in words whether there is a rehearsal's copy of a home, and what becomes of it."""
+    holder = lock_holder(rehearsal_lock(home))
+    if holder is not None:
+        return f"at work, {holder}"
+    if (home / REHEARSAL).exists():
+        return "left by one that was killed; the next run or command that writes removes it"
+    return "none"
+
+
+def _clear_rehearsal(home: Path) -> None:
+    if not (home / REHEARSAL).exists():
+        return
+    try:
+        with hold_lock(rehearsal_lock(home), "clearing", timeout_seconds=0):
+            shutil.rmtree(home / REHEARSAL)
+    except LockedError:
+        # One is at work, and will remove it itself.
+        return
 
 
 def _wait_for(descriptor: int, path: Path, timeout_seconds: float) -> None:

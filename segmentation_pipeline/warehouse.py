@@ -244,6 +244,17 @@ def record_build(
     return rows
 
 
+def has_table(connection: Connection, table: Table) -> bool:
+    """Whether there is a table or view of that name."""
+    return bool(
+        connection.execute(
+            "SELECT 1 FROM information_schema.tables WHERE table_catalog = current_database()"
+            " AND table_schema = ? AND table_name = ?",
+            [table.schema, table.name],
+        ).fetchall()
+    )
+
+
 def count_rows(connection: Connection, table: Table) -> int:
     """Count the rows of a table."""
     return int(connection.execute(f"SELECT count(*) FROM {table.sql}").fetchall()[0][0])

@@ -20,6 +20,7 @@ README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 GUIDE = (REPOSITORY / "docs" / "specification.md").read_text(encoding="utf-8")
 CHOICE = (REPOSITORY / "docs" / "choice.md").read_text(encoding="utf-8")
 PERSONAS = (REPOSITORY / "docs" / "personas.md").read_text(encoding="utf-8")
+DRIFT = (REPOSITORY / "docs" / "drift.md").read_text(encoding="utf-8")
 EXAMPLE = REPOSITORY / "segmentation_pipeline" / "demo" / "home" / "customers.yaml"
 
 ANY_CRITERIA = {
@@ -105,7 +106,7 @@ def test_the_files_point_to_schemas_that_the_command_writes(shop):
 
 
 @pytest.mark.parametrize(
-    "block", [block for page in (GUIDE, CHOICE, PERSONAS) for block in blocks(page, "yaml")]
+    "block", [block for page in (GUIDE, CHOICE, PERSONAS, DRIFT) for block in blocks(page, "yaml")]
 )
 def test_an_example_of_the_guide_loads_for_the_shipped_example(tmp_path, block):
     (tmp_path / "segmentations").mkdir()

@@ -1,27 +1,24 @@
 """Group `segments` of a segmentation: how well those are typed who lack a source."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import dagster as dg
 
 from segmentation_pipeline.assets.metadata import small_table, table_metadata
 from segmentation_pipeline.assets.resources import Workshop
-from segmentation_pipeline.clustering.champion import require_champion
+from segmentation_pipeline.clustering.champion import Champion, require_champion
 from segmentation_pipeline.contracts import CONTRACTS
 from segmentation_pipeline.segments.typing_tables import (
     assessment_in_force,
     make_typing_accuracy,
     make_typing_confusion,
 )
-from segmentation_pipeline.warehouse import Table, require_builds
+from segmentation_pipeline.warehouse import Build, Connection, Table, require_builds
 
 
 def build_belonging_assets(name: str) -> Sequence[dg.AssetsDefinition]:
     """Make the assets that tell of typing; both tables are empty where nobody is typed."""
-    makers = {
-        "typing_accuracy": make_typing_accuracy,
-        "typing_confusion": make_typing_confusion,
-    }
 
     @dg.multi_asset(
         name=f"{name}__typing",
@@ -33,7 +30,7 @@ def build_belonging_assets(name: str) -> Sequence[dg.AssetsDefinition]:
                 kinds={"scikitlearn"},
                 description=CONTRACTS[table].description,
             )
-            for table in makers
+            for table in ("typing_accuracy", "typing_confusion")
         ],
     )
     def typing(
@@ -48,6 +45,11 @@ def build_belonging_assets(name: str) -> Sequence[dg.AssetsDefinition]:
                     f"{name}: typing is refused, so customers who lack a source are unknown: "
                     + "; ".join(found.refusals)
                 )
+            floor = workshop.home.customers.limits.smallest_group
+            makers: dict[str, Callable[[Connection, str, Champion, Build], int]] = {
+                "typing_accuracy": make_typing_accuracy,
+                "typing_confusion": partial(make_typing_confusion, smallest_group=floor),
+            }
             for table_name, make in makers.items():
                 table = Table(name, table_name)
                 rows = make(connection, name, champion, build)

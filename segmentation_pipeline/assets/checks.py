@@ -16,7 +16,7 @@ import dagster as dg
 from segmentation_pipeline.assets.resources import Workshop
 from segmentation_pipeline.assets.sources import raw_key
 from segmentation_pipeline.contracts import CONTRACTS
-from segmentation_pipeline.ingestion import raw_table, snapshot_in_force
+from segmentation_pipeline.ingestion import raw_table, snapshot_in_force, usual_rows
 from segmentation_pipeline.preparation import CUSTOMERS
 from segmentation_pipeline.publication import work_tables
 from segmentation_pipeline.specification.customers import CustomersSpec
@@ -95,12 +95,13 @@ def _segmentation_checks(
 
 def _raw_suite(name: str, source: SourceSpec, connection: Connection, as_of: dt.date) -> Suite:
     """Look at the rows that the night will use: of a CRM table, those of the snapshot in force."""
-    where = None
+    where, load_id = None, None
     if source.kind == "crm":
         # Whether that date may be approximated is for `customers` to say, not for its checks.
         load_id = snapshot_in_force(connection, name, source, as_of, approximate=True)
         where = f"load_id = {load_id}"
-    return raw_source_suite(name, source, as_of), where
+    usual = usual_rows(connection, name, source, as_of, load_id)
+    return raw_source_suite(name, source, as_of, usual_rows=usual), where
 
 
 def _customers_suite(spec: CustomersSpec, _connection: Connection, as_of: dt.date) -> Suite:

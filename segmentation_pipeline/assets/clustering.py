@@ -22,6 +22,8 @@ from segmentation_pipeline.clustering.champion import (
     champion_in_force,
     require_champion,
 )
+from segmentation_pipeline.clustering.kept_fits import write_fit
+from segmentation_pipeline.clustering.model_events import champion_event, read_events
 from segmentation_pipeline.clustering.preprocessing_effect import (
     PREPROCESSING_SCHEMA,
     preprocessing_rows,
@@ -34,7 +36,6 @@ from segmentation_pipeline.warehouse import (
     Connection,
     Table,
     count_rows,
-    record_build,
     require_builds,
     write_rows,
 )
@@ -49,7 +50,7 @@ def build_clustering_assets(name: str) -> Sequence[dg.AssetsDefinition]:
         specs=[
             dg.AssetSpec(
                 [name, "model_candidates"],
-                deps=[[name, "feature_matrix"]],
+                deps=[[name, "feature_matrix"], [name, "refit_decision"]],
                 kinds={"scikitlearn"},
                 description="The models that were tried, their scores, and why each won or lost.",
             ),
@@ -72,12 +73,13 @@ def build_clustering_assets(name: str) -> Sequence[dg.AssetsDefinition]:
                     connection, workshop.home, name, build, _progress(context, name)
                 )
             else:
-                record = _keep_champion(context, connection, champion, name, build)
-                origin = f"kept from {record.as_of}"
+                record = _keep_champion(context, connection, champion, build)
+                origin = f"kept; fitted on {record.as_of}"
             facts: Metadata = {
                 "model_version": record.model_version,
                 "model_digest": record.model_digest,
                 "origin": origin,
+                **_told_of(connection, name, build),
             }
             columns = (
                 "algorithm, parameters, silhouette, lowest_jaccard, crowded_leak, is_chosen, reason"
@@ -104,6 +106,7 @@ def build_clustering_assets(name: str) -> Sequence[dg.AssetsDefinition]:
                         ),
                         **facts,
                     },
+                    tags={"model_version": str(record.model_version)},
                 ),
             )
 
@@ -166,6 +169,18 @@ def build_clustering_assets(name: str) -> Sequence[dg.AssetsDefinition]:
     return [model, structure_verdict, preprocessing_effect]
 
 
+def _told_of(connection: Connection, name: str, build: Build) -> Metadata:
+    """Say who put the model in force, when and why."""
+    event = champion_event(read_events(connection, name), build.as_of)
+    if event is None:
+        return {}
+    return {
+        "in_force_from": str(event.as_of),
+        "decided_by": event.who,
+        "decided_because": event.reason,
+    }
+
+
 def _progress(context: dg.AssetExecutionContext, name: str) -> Callable[[str], None]:
     return lambda phrase: context.log.info(f"{name}: {phrase}")
 
@@ -174,13 +189,11 @@ def _keep_champion(
     context: dg.AssetExecutionContext,
     connection: Connection,
     champion: Champion,
-    name: str,
     build: Build,
 ) -> ModelRecord:
     """Say that this night scores with the model that is in force."""
     mismatch = library_mismatch(champion.record)
     if mismatch is not None:
         context.log.warning(mismatch)
-    record_build(connection, Table(name, "model_candidates"), build)
-    record_build(connection, Table(name, "segment_model"), build)
+    write_fit(connection, champion.record, build)
     return champion.record

@@ -7,12 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segmentation_pipeline.clustering.champion import Champion
+from segmentation_pipeline.clustering.kept_fits import Challenge, keep_fit, write_fit
+from segmentation_pipeline.clustering.model import SegmentModel
 from segmentation_pipeline.clustering.new_model import (
     NewModel,
     Training,
+    find,
     given_model,
     judge_kept,
-    search_model,
+    judged_model,
 )
 from segmentation_pipeline.clustering.preprocessing_effect import (
     MOST_CUSTOMERS,
@@ -28,14 +31,9 @@ from segmentation_pipeline.clustering.registry import (
 from segmentation_pipeline.clustering.rules import rule_labels, rules_model
 from segmentation_pipeline.clustering.structure.examination import SAMPLE_ROWS
 from segmentation_pipeline.clustering.structure.raw_features import Labels, RawFeature
-from segmentation_pipeline.clustering.tables import (
-    CANDIDATES_SCHEMA,
-    CENTRES_SCHEMA,
-    candidate_rows,
-    centre_rows,
-)
+from segmentation_pipeline.clustering.tables import candidate_rows, centre_rows
 from segmentation_pipeline.clustering.typed.learning import learn_typing
-from segmentation_pipeline.clustering.verdicts import keep_verdict
+from segmentation_pipeline.clustering.verdicts import is_judged, keep_verdict
 from segmentation_pipeline.errors import PreparationError
 from segmentation_pipeline.features import (
     Preparation,
@@ -52,6 +50,7 @@ from segmentation_pipeline.features.participation import (
     grouped_features,
     make_fitting_matrix,
 )
+from segmentation_pipeline.measurement.training_reference import learn_reference
 from segmentation_pipeline.segments.short_rule import short_rule_fidelity
 from segmentation_pipeline.specification.home import Home, fitting_digest
 from segmentation_pipeline.warehouse import (
@@ -59,8 +58,7 @@ from segmentation_pipeline.warehouse import (
     Connection,
     Table,
     column_types,
-    record_build,
-    write_rows,
+    read_batches,
 )
 
 
@@ -73,13 +71,14 @@ def fit_champion(
 ) -> tuple[ModelRecord, str]:
     """Make a new model and put it in force; returns its record, and where it comes from."""
     spec, limits = home.segmentations[name], home.customers.limits
-    training = _training(connection, home, name, kept_preparation(connection, name))
+    training = training_of(connection, home, name, kept_preparation(connection, name))
 
     def fidelity(features: Sequence[RawFeature], labels: Labels) -> float:
         return short_rule_fidelity(features, labels, seed=spec.clustering.seed)
 
     if spec.clustering.rules is None:
-        made = search_model(spec, training, limits, fidelity=fidelity, progress=progress)
+        found = find(spec, training, limits, fidelity=fidelity, progress=progress)
+        made = judged_model(spec, training, found, limits, progress=progress)
     else:
         model = rules_model(spec.clustering.rules, training.sample)
         table = fitting_features(name, spec)
@@ -91,15 +90,15 @@ def fit_champion(
     record = register_champion(
         connection,
         home.models,
-        learn_typing(connection, home, name, made.model),
+        _with_all_it_learns(connection, home, name, made.model, build),
         build,
         segmentation=name,
         specification_digest=fitting_digest(spec),
         preparation_digest=training.preparation.digest,
         reason=made.reason,
+        keep=lambda new: keep_new_fit(connection, new, made, build),
     )
-    keep_verdict(connection, record, made.judgement.verdict, build)
-    _write(connection, name, made, training.preparation.column_names, build)
+    write_fit(connection, record, build)
     return record, "fitted on this night's customers"
 
 
@@ -140,24 +139,34 @@ def _go_on(
     grouped = grouped_features(name, spec)
     make_feature_matrix(connection, name, preparation, limits, build, features=grouped)
     make_fitting_matrix(connection, name, spec, build)
+    candidates = tuple(
+        replace(one, is_chosen=False, reason=f"lost: {reason}") if one.is_chosen else one
+        for one in made.candidates
+    )
+    rows = candidate_rows(candidates, made.judgement.nulls)
+    # The centres that are there are those of the night before, whose model goes on.
+    centres = read_batches(connection, f"FROM {Table(name, 'segment_model').sql}").read_all()
     record = register_champion(
         connection,
         home.models,
-        learn_typing(connection, home, name, old.model),
+        _with_all_it_learns(connection, home, name, old.model, build),
         build,
         segmentation=name,
         specification_digest=fitting_digest(spec),
         preparation_digest=old.record.preparation_digest,
         reason=reason,
+        keep=lambda new: keep_fit(connection, new, rows, centres.to_pylist()),
     )
-    candidates = tuple(
-        replace(one, is_chosen=False, reason=f"lost: {reason}") if one.is_chosen else one
-        for one in made.candidates
-    )
-    _write_candidates(connection, name, replace(made, candidates=candidates), build)
-    # The centres that are there are those of the night that made the model.
-    record_build(connection, Table(name, "segment_model"), build)
+    write_fit(connection, record, build)
     return record, reason
+
+
+def _with_all_it_learns(
+    connection: Connection, home: Home, name: str, model: SegmentModel, build: Build
+) -> SegmentModel:
+    """Add what a new model learns from tonight's customers beside its segments."""
+    typed = learn_typing(connection, home, name, model)
+    return learn_reference(connection, home, name, typed, build)
 
 
 def judge_champion(
@@ -165,7 +174,7 @@ def judge_champion(
 ) -> None:
     """Judge a model in force whose own night ended before it could."""
     preparation = Preparation.from_json(champion.preparation)
-    training = _training(connection, home, name, preparation)
+    training = training_of(connection, home, name, preparation)
     spec = home.segmentations[name]
     verdict = judge_kept(spec, training, champion.model, home.customers.limits.threads or 2)
     keep_verdict(connection, champion.record, verdict, build)
@@ -188,14 +197,24 @@ def prepare_otherwise(
     return compare_preprocessing(preparation, sample, spec, champion.record.k)
 
 
-def _training(connection: Connection, home: Home, name: str, preparation: Preparation) -> Training:
+def training_of(
+    connection: Connection,
+    home: Home,
+    name: str,
+    preparation: Preparation,
+    matrix: Table | None = None,
+) -> Training:
+    """Read tonight's customers that a model is made from; `matrix` is prepared by `preparation`.
+
+    That is the segmentation's own matrix where it is None.
+    """
     spec, limits = home.segmentations[name], home.customers.limits
     seed = spec.clustering.seed
+    prepared = matrix or fitting_matrix(name, spec)
 
     def read(columns: Sequence[str]) -> NDArray[np.float64]:
-        matrix = fitting_matrix(name, spec)
         _, sample = read_sample(
-            connection, matrix, columns, seed=seed, limit=limits.sample_customers
+            connection, prepared, columns, seed=seed, limit=limits.sample_customers
         )
         return sample.astype(np.float64)
 
@@ -212,15 +231,16 @@ def _training(connection: Connection, home: Home, name: str, preparation: Prepar
     )
 
 
-def _write(
-    connection: Connection, name: str, made: NewModel, columns: Sequence[str], build: Build
+def keep_new_fit(
+    connection: Connection,
+    record: ModelRecord,
+    made: NewModel,
+    build: Build,
+    challenge: Challenge | None = None,
 ) -> None:
-    _write_candidates(connection, name, made, build)
-    centres = centre_rows(made.centres, columns)
-    write_rows(connection, Table(name, "segment_model"), CENTRES_SCHEMA, centres, build)
-
-
-def _write_candidates(connection: Connection, name: str, made: NewModel, build: Build) -> None:
+    """Keep a new model's verdict, candidates and centres, for the nights that show them."""
+    if not is_judged(connection, record):
+        keep_verdict(connection, record, made.judgement.verdict, build)
+    columns = Preparation.from_json(str(made.model.parameters["preparation"])).column_names
     candidates = candidate_rows(made.candidates, made.judgement.nulls)
-    table = Table(name, "model_candidates")
-    write_rows(connection, table, CANDIDATES_SCHEMA, candidates, build)
+    keep_fit(connection, record, candidates, centre_rows(made.centres, columns), challenge)

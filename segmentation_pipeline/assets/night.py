@@ -11,10 +11,13 @@ from pathlib import Path
 
 import dagster as dg
 
+from segmentation_pipeline.assets import outcome
+from segmentation_pipeline.assets.alerting import STARTED_BY
 from segmentation_pipeline.assets.event_storage import without_waiting_for_the_disk
 from segmentation_pipeline.assets.schedules import NIGHTLY, daily_partitions
 from segmentation_pipeline.definitions import build_definitions
-from segmentation_pipeline.errors import PipelineError, SpecificationError
+from segmentation_pipeline.errors import SpecificationError
+from segmentation_pipeline.lock import require_writable
 from segmentation_pipeline.specification.home import Home, load_home
 
 Progress = Callable[[str, int, int], None]
@@ -28,6 +31,7 @@ class NightResult:
     run_id: str
     failures: tuple[str, ...]
     is_news: bool | None
+    warnings: tuple[str, ...] = ()
 
     @property
     def success(self) -> bool:
@@ -69,6 +73,7 @@ def run_night(
             f"{home_path}: no segmentation `{segmentation}`; there are {known}"
         )
     require_night(home, as_of)
+    require_writable(home.path)
     steps = _StepCounter(progress)
     definitions = dg.Definitions.merge(
         build_definitions(
@@ -82,13 +87,14 @@ def run_night(
     job = NIGHTLY if segmentation is None else f"refresh_{segmentation}"
     with _instance(home_path) as instance:
         result = _execute(definitions, job, as_of, instance, steps)
-        failures = _failures(result)
-        published = _published(result)
+        failures = outcome.failures(result.all_events)
+        warnings = outcome.warnings(result.all_events)
+        published = outcome.published(result.all_events)
         if failures and published is None and _completed_segmentations(result):
             rest = _execute(definitions, "publish", as_of, instance, steps)
-            published = _published(rest)
-            failures += _failures(rest)
-        return NightResult(result.run_id, failures, published)
+            published = outcome.published(rest.all_events)
+            failures += outcome.failures(rest.all_events)
+        return NightResult(result.run_id, failures, published, warnings)
 
 
 def require_night(home: Home, as_of: dt.date) -> None:
@@ -117,7 +123,7 @@ def run_unpublished(
     )
     with dg.DagsterInstance.ephemeral() as instance:
         result = _execute(definitions, "unpublished", as_of, instance, steps)
-        return NightResult(result.run_id, _failures(result), None)
+        return NightResult(result.run_id, outcome.failures(result.all_events), None)
 
 
 @contextmanager
@@ -141,48 +147,9 @@ def _execute(
         partition_key=as_of.isoformat(),
         instance=instance,
         raise_on_error=False,
+        tags={STARTED_BY: "command line"},
         run_config={"loggers": {"console": {}}},
     )
-
-
-def _failures(result: dg.ExecuteInProcessResult) -> tuple[str, ...]:
-    """Tell what went wrong, each once: failed checks by name, errors by what they say."""
-    messages = [
-        f"check {evaluation.asset_key.to_user_string()}: {evaluation.check_name}: "
-        f"{evaluation.description}"
-        for evaluation in result.get_asset_check_evaluations()
-        if not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.ERROR
-    ]
-    failed = [event for event in result.all_events if event.is_step_failure]
-    # Without a failed step, the run itself failed: it could not take the lock, for instance.
-    failed = failed or [event for event in result.all_events if event.is_run_failure]
-    for event in failed:
-        error = getattr(event.event_specific_data, "error", None)
-        while error is not None and error.cause is not None:
-            error = error.cause
-        if error is not None and error.cls_name != "DagsterAssetCheckFailedError":
-            where = f"{event.step_key.replace('__', '/')}: " if event.step_key else ""
-            messages.append(where + _said(error.cls_name, error.message))
-    return tuple(dict.fromkeys(messages))
-
-
-def _said(class_name: str | None, message: str) -> str:
-    """Leave out the class name in front of a message of ours, which stands for itself."""
-    ours = {error.__name__ for error in PipelineError.__subclasses__()} | {"PipelineError"}
-    text = message.strip()
-    for prefix in (f"segmentation_pipeline.errors.{class_name}: ", f"{class_name}: "):
-        if class_name in ours:
-            text = text.removeprefix(prefix)
-    return text
-
-
-def _published(result: dg.ExecuteInProcessResult) -> bool | None:
-    """Say whether the night published news; None if it did not publish at all."""
-    for event in result.get_asset_materialization_events():
-        materialization = event.materialization
-        if materialization.asset_key == dg.AssetKey(["published"]):
-            return bool(materialization.metadata["is_news"].value)
-    return None
 
 
 def _completed_segmentations(result: dg.ExecuteInProcessResult) -> set[str]:

@@ -12,9 +12,11 @@ from segmentation_pipeline.assets.checks import (
 from segmentation_pipeline.assets.metadata import Metadata
 from segmentation_pipeline.assets.resources import Workshop
 from segmentation_pipeline.clustering.champion import champion_in_force
+from segmentation_pipeline.clustering.model_events import decisions_digest, read_events
 from segmentation_pipeline.errors import PublicationError
 from segmentation_pipeline.publication import (
     ReadySegmentation,
+    pseudonym_key,
     publish,
     validation_faults,
     work_tables,
@@ -25,7 +27,7 @@ from segmentation_pipeline.warehouse import Connection
 
 def build_publication_assets(home: Home) -> Sequence[dg.AssetsDefinition]:
     """Make the assets of the group `publication`."""
-    shared = ["source_loads", "rejected_rows", "customers", "cleaning_report"]
+    shared = ["source_loads", "rejected_rows", "customers", "cleaning_report", "strategy_lists"]
     tables = [
         dg.AssetKey([name, table.name])
         for name in home.segmentations
@@ -50,7 +52,13 @@ def build_publication_assets(home: Home) -> Sequence[dg.AssetsDefinition]:
                 *(t for name in ready for t in validated_segmentation_tables(name)),
             ]
             done = publish(
-                connection, workshop.home, build, ready, validated, on_step=context.log.info
+                connection,
+                workshop.home,
+                build,
+                ready,
+                validated,
+                pseudonym_key=pseudonym_key(workshop.home, workshop.environment),
+                on_step=context.log.info,
             )
             facts: Metadata = {
                 "is_news": done.is_news,
@@ -84,5 +92,6 @@ def _ready(
             preparation_digest=champion.record.preparation_digest,
             algorithm=champion.record.algorithm,
             silhouette=champion.silhouette,
+            decisions_digest=decisions_digest(read_events(connection, name), as_of),
         )
     return ready, faults

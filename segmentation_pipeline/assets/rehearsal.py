@@ -16,7 +16,7 @@ from segmentation_pipeline.assets.night import Progress, require_night, run_unpu
 from segmentation_pipeline.clustering.champion import require_champion
 from segmentation_pipeline.errors import PipelineError, SpecificationError
 from segmentation_pipeline.ingestion import source_files
-from segmentation_pipeline.lock import hold_lock
+from segmentation_pipeline.lock import REHEARSAL, hold_lock, rehearsal_lock
 from segmentation_pipeline.publication.difference import Difference, compare_with_published
 from segmentation_pipeline.specification.home import (
     Home,
@@ -26,7 +26,6 @@ from segmentation_pipeline.specification.home import (
 )
 from segmentation_pipeline.warehouse import Build, open_warehouse
 
-_FOLDER = ".rehearsal"
 _SPACE_FACTOR = 3
 """A night wants three times the warehouse's room."""
 
@@ -74,12 +73,13 @@ def _changed_file(home: Home, segmentation: str, file: Path | None) -> Path:
 
 @contextmanager
 def _copied(home: Home, segmentation: str, changed: Path) -> Iterator[Path]:
-    """Make the copy for the length of a `with` block; one that was killed is removed by the next.
+    """Make the copy for the length of a `with` block; what a killed one left is removed before.
 
-    The home's own lock is held while the warehouse is copied, not while the copy works.
+    Whoever takes the home's lock removes that, too (`lock`). That lock is held while the warehouse
+    is copied, not while the copy works.
     """
-    copy = home.path / _FOLDER
-    with hold_lock(home.path / f"{_FOLDER}.lock", "diff", timeout_seconds=0):
+    copy = home.path / REHEARSAL
+    with hold_lock(rehearsal_lock(home.path), "diff", timeout_seconds=0):
         _remove(copy)
         try:
             (copy / "segmentations").mkdir(parents=True)

@@ -10,6 +10,8 @@ from pathlib import Path
 import dagster as dg
 from pydantic import PrivateAttr
 
+from segmentation_pipeline.assets.stage_log import logged_stage
+from segmentation_pipeline.clustering.registry_tables import create_registry
 from segmentation_pipeline.errors import PipelineError
 from segmentation_pipeline.lock import hold_lock
 from segmentation_pipeline.specification.home import Home, load_home
@@ -48,6 +50,7 @@ class Workshop(dg.ConfigurableResource):
                 self._home.warehouse, memory_limit=limits.memory, threads=limits.threads
             ) as connection,
         ):
+            create_registry(connection)
             self._connection = connection
             yield self
 
@@ -70,8 +73,11 @@ class Workshop(dg.ConfigurableResource):
 
         DuckDB's messages may quote a customer's values: they leave here without them.
         """
+        build = Build(self._as_of(context), context.run.run_id)
+        stage = context.op_execution_context.op.name
         try:
-            yield self._connection, Build(self._as_of(context), context.run.run_id)
+            with logged_stage(self._connection, self._home, stage, build):
+                yield self._connection, build
         except DatabaseError as error:
             raise PipelineError(
                 f"DuckDB stopped with {type(error).__name__}: {_without_values(str(error))}"

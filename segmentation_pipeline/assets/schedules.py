@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
+from segmentation_pipeline.assets.alert_sensors import build_alert_sensors
+from segmentation_pipeline.assets.experiments import experiment_keys
 from segmentation_pipeline.assets.resources import PARTITION_TAG
 from segmentation_pipeline.ingestion import latest_date, source_files
 from segmentation_pipeline.specification.home import Home
@@ -48,13 +50,15 @@ def build_automation(home: Home) -> Automation:
     )
     publish = dg.define_asset_job(
         "publish",
-        selection=dg.AssetSelection.assets("published", "segmentation_report"),
+        selection=dg.AssetSelection.assets(
+            "published", "segmentation_report", *experiment_keys(home)
+        ),
         description="Publish the segmentations whose tables are complete for the date.",
     )
     refreshes = {
         name: dg.define_asset_job(
             f"refresh_{name}",
-            selection=refresh_selection(name),
+            selection=refresh_selection(home, name),
             description=f"The segmentation {name} alone; the others are copied forward.",
         )
         for name in home.segmentations
@@ -68,14 +72,22 @@ def build_automation(home: Home) -> Automation:
     return Automation(
         [nightly, publish, *refreshes.values()],
         schedules,
-        [_new_files_sensor(home, nightly), _publish_the_rest_sensor(nightly, publish)],
+        [
+            _new_files_sensor(home, nightly),
+            _publish_the_rest_sensor(nightly, publish),
+            *build_alert_sensors(home),
+        ],
     )
 
 
-def refresh_selection(segmentation: str) -> dg.AssetSelection:
-    """Select what one segmentation needs: its own assets, all before them, and publishing."""
-    own = dg.AssetSelection.key_prefixes(segmentation)
-    audits = dg.AssetSelection.assets(
+def refresh_selection(home: Home, segmentation: str) -> dg.AssetSelection:
+    """Select what one segmentation needs: its own assets, all before them, and publishing.
+
+    What is made of all segmentations at once is made of those that are ready, and brings no others.
+    """
+    shared = dg.AssetSelection.assets(*experiment_keys(home))
+    own = dg.AssetSelection.key_prefixes(segmentation) - shared
+    audits = shared | dg.AssetSelection.assets(
         "source_loads", "rejected_rows", "published", "segmentation_report"
     )
     return own.upstream().required_multi_asset_neighbors() | audits

@@ -1,7 +1,8 @@
 """Group `segments` of a segmentation: who belongs where, and what sets each segment apart."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 
 import dagster as dg
 
@@ -24,10 +25,8 @@ from segmentation_pipeline.segments.identity import (
     segment_ids,
 )
 from segmentation_pipeline.segments.importance import make_feature_importance
-from segmentation_pipeline.segments.movements import (
-    make_segment_migration,
-    make_segment_movements,
-)
+from segmentation_pipeline.segments.migration import make_segment_migration
+from segmentation_pipeline.segments.movements import make_segment_movements
 from segmentation_pipeline.segments.nightly import make_customer_segments, names_given
 from segmentation_pipeline.segments.nights import make_segment_nights
 from segmentation_pipeline.segments.tables import (
@@ -36,7 +35,13 @@ from segmentation_pipeline.segments.tables import (
     make_segments,
 )
 from segmentation_pipeline.specification.home import Home
-from segmentation_pipeline.warehouse import Connection, Table, count_rows, require_builds
+from segmentation_pipeline.warehouse import (
+    Build,
+    Connection,
+    Table,
+    count_rows,
+    require_builds,
+)
 
 
 def build_segment_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]:
@@ -189,7 +194,7 @@ def build_segment_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]
 
     return [
         customer_segments,
-        _segment_changes(name),
+        _segment_changes(name, smallest_group),
         segment_profiles,
         segment_category_shares,
         segments,
@@ -197,12 +202,12 @@ def build_segment_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]
     ]
 
 
-def _segment_changes(name: str) -> dg.AssetsDefinition:
+def _segment_changes(name: str, smallest_group: int) -> dg.AssetsDefinition:
     """Make the asset of what a night changed, and of what is known of segments over time."""
-    makers = {
+    makers: dict[str, Callable[[Connection, str, Build], int]] = {
         "segment_transitions": make_segment_transitions,
         "segment_movements": make_segment_movements,
-        "segment_migration": make_segment_migration,
+        "segment_migration": partial(make_segment_migration, smallest_group=smallest_group),
         "segment_nights": make_segment_nights,
         "segment_registry": make_segment_registry,
     }
@@ -257,8 +262,9 @@ def _migration_picture(connection: Connection, name: str) -> Metadata:
         return {}
     largest = read_rows(
         connection,
-        f"SELECT segment_id, label FROM {Table(name, 'segments').sql}"
+        f"SELECT segment_id, label, customers FROM {Table(name, 'segments').sql}"
         f" ORDER BY customers DESC, segment_id LIMIT {MOST_DRAWN}",
     )
     names = {row["segment_id"]: row["label"] for row in largest}
-    return {"migration": picture(migration_chart(flows, names))}
+    sizes = {row["segment_id"]: row["customers"] for row in largest}
+    return {"migration": picture(migration_chart(flows, names, sizes=sizes))}

@@ -29,7 +29,8 @@ SAME_PARTITION = 0.9
 """Partitions that agree so well (adjusted Rand index) differ at their borders only."""
 DENTED_P, DENTED_DEPTH = 0.05, 0.25
 """Of the worst border between segments that aren't to be merged. The verdict asks for more before
-it claims a gap; what may be one isn't given up for a partition that leaks less by having less."""
+it claims a gap; what may be one isn't given up for a partition that leaks less by having less.
+A bent strand that is cut gets that deep as well: `crowded_border_p` tells it, at the same p."""
 CLEARER = 2.0
 """How many times the crowded leak of the simpler family has to be that of the other."""
 STRAY_LEAK = 0.001
@@ -87,7 +88,7 @@ def choose_among_families(
        isn't speaks against nobody in what follows;
     2. it is another partition: of those whom neither calls noise, an adjusted Rand index below .9;
     3. it doesn't merely merge segments of any simpler family's pick whose borders are emptier than
-       their centres (by a quarter, p at most .05);
+       their centres (by a quarter, p at most .05), and less crowded to who is there (p likewise);
     4. its evidence is clear, against everyone who held the place and against every candidate of a
        simpler family with as many segments. A mixture gains .02 nats a held-out customer more, also
        than one Gaussian of all, and more at all in nine of ten halves. Any other's crowded leak is
@@ -269,7 +270,7 @@ def _runs_through_valleys(
 
 def _is_apart(pick: CandidateEvidence) -> bool:
     is_dented = pick.border.p <= DENTED_P and pick.border.depth >= DENTED_DEPTH
-    return pick.is_repeatable and is_dented
+    return pick.is_repeatable and is_dented and pick.crowded_border_p <= DENTED_P
 
 
 def _leads(one: CandidateEvidence, other: CandidateEvidence) -> tuple[float, ...]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from segmentation_pipeline.clustering.border_crowd import crowded_border_p
 from segmentation_pipeline.clustering.metrics import Similarity
 from segmentation_pipeline.clustering.model import JSON
 from segmentation_pipeline.clustering.silhouette import silhouette_widths
@@ -61,9 +62,9 @@ class CandidateEvidence:
 
     `labels` (m,) are those of the shared sample. `reason` says why it is inadmissible, and is empty
     for an admissible one. What isn't computed speaks for nobody: `stability` and `held_out` of an
-    inadmissible one (but for the gains of a mixture), `border` of one that isn't stable, or not of
-    K-Means or K-Medoids. Of the autoencoder everything is measured in the customers' own columns,
-    not in latent ones.
+    inadmissible one (but for the gains of a mixture), `border` and `crowded_border_p` of one that
+    isn't stable, or not of K-Means or K-Medoids. Of the autoencoder everything is measured in the
+    customers' own columns, not in latent ones.
     """
 
     algorithm: Algorithm
@@ -75,6 +76,7 @@ class CandidateEvidence:
     silhouette: float
     stability: Stability
     border: BorderTest
+    crowded_border_p: float
     held_out: HeldOut
     crowded_leak: float
     reason: str = ""
@@ -158,12 +160,14 @@ def gather_evidence(
     if not reason and len(numbers) < 2:
         reason = "inadmissible: there are fewer than two segments in the sample"
     stability, border, apart = NOTHING_STABLE, UNSEPARATED, NOTHING_HELD_OUT
+    crowded_p = 1.0
     if not reason:
         stability = _stability(sample, labels, fit_predict, workers)
     if stability.stable and algorithm in CENTRED:
         border = border_test(
             sample.matrix, labels, sample.splits, fit_predict, seed=sample.seed, workers=workers
         )
+        crowded_p = crowded_border_p(sample.matrix, sample.around, labels)
     if not reason or algorithm == "gaussian_mixture":
         needs_all = stability.stable or algorithm == "gaussian_mixture"
         apart = held_out(
@@ -182,9 +186,10 @@ def gather_evidence(
         labels=labels,
         noise_share=noise,
         smallest_share=float(sizes.min(initial=len(labels))) / len(labels) if len(sizes) else 0.0,
-        silhouette=_silhouette(sample.matrix, labels, workers),
+        silhouette=_silhouette(sample, labels, workers),
         stability=stability,
         border=border,
+        crowded_border_p=crowded_p,
         held_out=apart,
         crowded_leak=crowded_leak(sample.around, labels),
         reason=reason,
@@ -216,9 +221,14 @@ def _stability(
     return Stability(tuple(share * a + (1.0 - share) * b for a, b in pairs), first.scheme)
 
 
-def _silhouette(matrix: Matrix, labels: Labels, workers: int) -> float:
+def _silhouette(sample: SharedSample, labels: Labels, workers: int) -> float:
     inside = labels != NOISE
     if not inside.any():
         return 0.0
-    widths = silhouette_widths(matrix[inside], [labels[inside].astype(np.int32)], workers=workers)
+    widths = silhouette_widths(
+        sample.matrix[inside],
+        [labels[inside].astype(np.int32)],
+        similarity=sample.similarity,
+        workers=workers,
+    )
     return float(widths.mean())

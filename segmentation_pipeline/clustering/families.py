@@ -36,7 +36,7 @@ def family_of(spec: Clustering, model: SegmentModel) -> Family:
     """
     maker = next((m for name, m in _MAKERS.items() if name == model.algorithm), None)
     if maker is None:
-        raise ClusteringError(f"a model of {model.algorithm} is applied by DuckDB")
+        raise _no_family(model)
     return maker(spec, [segments_of(model)])
 
 
@@ -55,7 +55,12 @@ def fit_of(model: SegmentModel) -> Fit:
 
 
 def assigner_of(model: SegmentModel) -> Assigner:
-    """Make the assigner of a model: it needs the metric, and no other setting of its time."""
+    """Make the assigner of a model: it needs the metric, and no other setting of its time.
+
+    Raises ClusteringError for a model of rules, which has no distances.
+    """
+    if model.algorithm not in _MAKERS:
+        raise _no_family(model)
     settings: dict[str, str] = {"algorithm": model.algorithm, "metric": model.metric}
     if model.metric == "minkowski":
         settings["minkowski_p"] = str(model.parameters["minkowski_p"])
@@ -66,6 +71,14 @@ def assigner_of(model: SegmentModel) -> Assigner:
 def segments_of(model: SegmentModel) -> int:
     """Tell the number of a model's segments, noise not counted."""
     return int(str(model.parameters["segments"]))
+
+
+def _no_family(model: SegmentModel) -> ClusteringError:
+    return ClusteringError(
+        f"a model of {model.algorithm} has no distances and no assigner: its predicates are SQL. "
+        "Assign customers with `assigning.assigned_customers`, which has DuckDB apply them, or fit "
+        f"another algorithm ({', '.join(_MAKERS)})"
+    )
 
 
 def _k_means(spec: Clustering, ks: Sequence[int]) -> Family:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segmentation_pipeline.clustering.family import Assigned, Fit, Floats
+from segmentation_pipeline.clustering.family import Assigned, Floats
 from segmentation_pipeline.clustering.structure.raw_features import Labels, Matrix
 from segmentation_pipeline.errors import ClusteringError
 
@@ -160,11 +160,6 @@ class GaussianComponents:
     def _blocks(self, rows: int) -> Iterator[slice]:
         step = max(_FEWEST_BLOCK_ROWS, _BLOCK_VALUES // self._means.shape[1])
         return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
-
-
-def held_out_log_likelihood(fit: Fit, rows: Matrix) -> NDArray[np.float64]:
-    """Logarithm of the density (n,) that a fit of a mixture gives to rows (n, d) it never saw."""
-    return GaussianComponents(fit.arrays).log_likelihoods(list(rows.T))
 
 
 def sample(arrays: Mapping[str, NDArray[Any]], rows: int, seed: int) -> tuple[Matrix, Labels]:

@@ -13,12 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segmentation_pipeline.clustering.family import Assigner, Fit
-from segmentation_pipeline.clustering.kmeans import Partition, fit_partitions, one_segment
+from segmentation_pipeline.clustering.kmeans import (
+    Partition,
+    fit_partitions,
+    one_segment,
+    partition_from,
+)
 from segmentation_pipeline.clustering.metrics import Similarity, count_distinct
 from segmentation_pipeline.clustering.model import JSON
 from segmentation_pipeline.clustering.prototypes import in_canonical_order, nearest_prototypes
 from segmentation_pipeline.clustering.stability import FitPredict
-from segmentation_pipeline.clustering.structure.raw_features import Labels, Matrix
+from segmentation_pipeline.clustering.structure.raw_features import NOISE, Labels, Matrix
 from segmentation_pipeline.clustering.structure.small_kmeans import kmeans_labels
 from segmentation_pipeline.clustering.workers import Workers
 
@@ -65,19 +70,22 @@ class KMeansFamily:
         partitions: Sequence[Partition | None] = found
         if self.metric == "cosine":
             partitions = Workers(workers).map(lambda part: _on_the_sphere(matrix, part), found)
-        return [
-            Fit(
-                algorithm=self.algorithm,
-                metric=self.metric,
-                segments=len(partition.centroids),
-                parameters={"segments": len(partition.centroids)},
-                arrays={"prototypes": partition.centroids},
-                figures={"inertia": partition.inertia},
-                seconds=partition.seconds,
-            )
-            for partition in partitions
-            if partition is not None
-        ]
+        return [_fit_of(part, self.metric) for part in partitions if part is not None]
+
+    def fit_from(self, matrix: Matrix, labels: Labels) -> Fit | None:
+        """Fit from the means of given segments (n,), -1 for none, instead of random starts.
+
+        The number of segments is theirs, whatever `ks` is. None where two of them come to be one.
+        """
+        rows = Similarity(self.metric).rows(matrix)
+        segments = np.unique(labels[labels != NOISE])
+        start = np.array([rows[labels == segment].mean(axis=0) for segment in segments])
+        partition: Partition | None = partition_from(rows, start)
+        if partition is not None and self.metric == "cosine":
+            partition = _on_the_sphere(matrix, partition)
+        if partition is None or not partition.sizes.all():
+            return None
+        return _fit_of(partition, self.metric)
 
     def refits(self, fit: Fit) -> FitPredict:
         """Give the quick K-Means of the structure statistics, in the fit's metric."""
@@ -95,6 +103,18 @@ class KMeansFamily:
     ) -> Assigner:
         """Make the assigner of a fit, or of a model that was read back."""
         return nearest_prototypes(arrays["prototypes"], Similarity(self.metric))
+
+
+def _fit_of(partition: Partition, metric: Literal["euclidean", "cosine"]) -> Fit:
+    return Fit(
+        algorithm="k_means",
+        metric=metric,
+        segments=len(partition.centroids),
+        parameters={"segments": len(partition.centroids)},
+        arrays={"prototypes": partition.centroids},
+        figures={"inertia": partition.inertia},
+        seconds=partition.seconds,
+    )
 
 
 def _on_the_sphere(matrix: Matrix, partition: Partition) -> Partition | None:

@@ -96,6 +96,20 @@ def fit_partitions(
     return pool.map(finish, grouped, lambda job: tell(job[0], "best start on all rows"))
 
 
+def partition_from(matrix: NDArray[np.float64], start: NDArray[np.float64]) -> Partition:
+    """Run K-Means to convergence on a matrix (n, d) from these centroids (k, d) and no others."""
+    from sklearn.cluster import KMeans
+
+    began = time.perf_counter()
+
+    def run(_: None) -> Partition:
+        fitted = KMeans(len(start), init=start, n_init=1, max_iter=_MOST_ITERATIONS).fit(matrix)
+        return _canonical(matrix, fitted.cluster_centers_)
+
+    (partition,) = Workers(1).map(run, [None])
+    return replace(partition, seconds=time.perf_counter() - began)
+
+
 def one_segment(matrix: NDArray[np.float64]) -> Partition:
     """Everyone in one segment around the mean (exactly the row, where all rows are equal)."""
     began = time.perf_counter()

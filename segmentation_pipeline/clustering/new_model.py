@@ -20,7 +20,9 @@ from segmentation_pipeline.clustering.families import (
     segments_of,
     similarity_of,
 )
+from segmentation_pipeline.clustering.family import Family
 from segmentation_pipeline.clustering.fitted_model import make_model
+from segmentation_pipeline.clustering.found import Fidelity, Found, SearchSample
 from segmentation_pipeline.clustering.model import JSON, SegmentModel, replace_parameters
 from segmentation_pipeline.clustering.model_verdict import (
     Judgement,
@@ -32,14 +34,7 @@ from segmentation_pipeline.clustering.model_verdict import (
     segments_of_model,
 )
 from segmentation_pipeline.clustering.scoring import score_partitions
-from segmentation_pipeline.clustering.search import (
-    Fidelity,
-    Found,
-    Progress,
-    SearchSample,
-    search,
-    share,
-)
+from segmentation_pipeline.clustering.search import Progress, search, share
 from segmentation_pipeline.clustering.stability import FitPredict
 from segmentation_pipeline.clustering.structure.raw_features import (
     NOISE,
@@ -94,34 +89,48 @@ def tries(spec: SegmentationSpec) -> range:
     return range(clustering.minimum_segments, clustering.maximum_segments + 1)
 
 
-def search_model(
+def find(
     spec: SegmentationSpec,
     training: Training,
     limits: CustomerLimits,
     *,
     fidelity: Fidelity,
     progress: Progress,
-) -> NewModel:
-    """Search the families of a segmentation for a model, and judge the one that was chosen.
+    families: Sequence[Family] = (),
+) -> Found:
+    """Search the families of a segmentation for a model; or others, that are given instead.
 
     `fidelity` tells how well a short rule places customers; `progress` gets a phrase at each step.
 
     Raises ClusteringError where no candidate keeps to the limits.
     """
-    clustering, workers = spec.clustering, limits.threads or 2
+    clustering = spec.clustering
     features = raw_features(training.preparation, training.sample, spec, training.types)
-    found = search(
+    return search(
         training.matrix,
-        lambda ks: families_of(clustering, ks),
+        lambda ks: families or families_of(clustering, ks),
         _compared(training, features),
         _limits(spec, limits),
         similarity=similarity_of(clustering),
         seed=clustering.seed,
         handicap=clustering.handicap,
         fidelity=fidelity,
-        workers=workers,
+        workers=limits.threads or 2,
         progress=progress,
     )
+
+
+def judged_model(
+    spec: SegmentationSpec,
+    training: Training,
+    found: Found,
+    limits: CustomerLimits,
+    *,
+    progress: Progress,
+) -> NewModel:
+    """Make the model of what a search chose, and judge it."""
+    workers = limits.threads or 2
+    features = raw_features(training.preparation, training.sample, spec, training.types)
     model = make_model(
         found.fit,
         found.family.assigner(found.fit.arrays, found.fit.parameters),

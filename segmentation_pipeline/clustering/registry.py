@@ -1,51 +1,43 @@
-"""Which model is in force: versions, their digests, and the champion of a date.
+"""Which models there are: versions, their digests, and which of them is in force on a date.
 
-What belongs here: the table `core.models` and the folders of its models. Whether a model deserves
-to become the champion is decided elsewhere; history of segments belongs to `segments`.
+What belongs here: the table `core.models` and the folders of its models. What became of each, and
+by whose decision, belongs to `model_events`; whether a model deserves to become the champion is
+decided elsewhere; history of segments belongs to `segments`.
 """
 
 import datetime as dt
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
 
 from segmentation_pipeline.clustering.model import SegmentModel, load_model, save_model
+from segmentation_pipeline.clustering.model_events import (
+    SYSTEM,
+    Status,
+    add_event,
+    champion_on,
+    read_events,
+    statuses_on,
+)
+from segmentation_pipeline.clustering.registry_tables import (
+    MODEL_COLUMNS,
+    create_registry,
+    has_core_table,
+)
 from segmentation_pipeline.errors import ClusteringError
 from segmentation_pipeline.warehouse import Build, Connection, transaction
-
-_COLUMNS = (
-    "segmentation, model_version, as_of, run_id, specification_digest, preparation_digest, "
-    "model_digest, algorithm, k, status, sklearn_version, reason"
-)
-_MODELS_SQL = """
-CREATE TABLE IF NOT EXISTS core.models (
-    segmentation VARCHAR NOT NULL,
-    model_version INTEGER NOT NULL,
-    as_of DATE NOT NULL,
-    run_id VARCHAR NOT NULL,
-    specification_digest VARCHAR NOT NULL,
-    preparation_digest VARCHAR NOT NULL,
-    model_digest VARCHAR NOT NULL,
-    algorithm VARCHAR NOT NULL,
-    k INTEGER NOT NULL,
-    status VARCHAR NOT NULL CHECK (status IN ('champion', 'retired')),
-    sklearn_version VARCHAR NOT NULL,
-    reason VARCHAR NOT NULL,
-    PRIMARY KEY (segmentation, model_version)
-)
-"""
 
 
 @dataclass(frozen=True)
 class ModelRecord:
     """A registered model, as `core.models` has it.
 
-    `as_of` is the first date it was promoted for; `status` is 'champion' for the version in force
-    on the newest date, else 'retired' (it may be in force on earlier dates); `reason` says why it
-    was promoted. The digests are of the specification, of the fitted preparation that its features
-    come from, and of the model's manifest.
+    `as_of` is the date whose customers it was fitted on; `reason` says why it was taken among its
+    candidates. The digests are of the specification, of the fitted preparation that its features
+    come from, and of the model's manifest. `status` is what it is after all events: a retired one
+    may be in force on earlier dates, and one without any event is withdrawn.
     """
 
     segmentation: str
@@ -57,7 +49,7 @@ class ModelRecord:
     model_digest: str
     algorithm: str
     k: int
-    status: Literal["champion", "retired"]
+    status: Status
     sklearn_version: str
     reason: str
 
@@ -66,25 +58,30 @@ class ModelRecord:
         return model_folder(models, self.segmentation, self.model_version)
 
 
+Keep = Callable[[ModelRecord], None]
+"""Writes what belongs to a new record, without a transaction of its own."""
+
+
+def _keep_nothing(_: ModelRecord) -> None:
+    """Add nothing to a record."""
+
+
 def champion(connection: Connection, segmentation: str, as_of: dt.date) -> ModelRecord | None:
     """The model in force on a date; None before the first.
 
-    It is the highest version promoted for that date or an earlier one. Versions count promotions
-    as they happened, so neither the clock nor the order of the dates run again matters. Writes
-    nothing: a read-only connection will do.
+    It is the one that was last made the champion for that date or an earlier one, as decisions
+    happened: neither the clock nor the order of the dates run again matters. Writes nothing: a
+    read-only connection will do. Raises ClusteringError for the registry of an earlier release.
     """
-    is_there = connection.execute(
-        "SELECT count(*) FROM information_schema.tables WHERE table_catalog = current_database()"
-        " AND table_schema = 'core' AND table_name = 'models'"
-    ).fetchall()[0][0]
-    if not is_there:
+    if not has_core_table(connection, "models"):
         return None
-    found = connection.execute(
-        f"SELECT {_COLUMNS} FROM core.models WHERE segmentation = ? AND as_of <= ?"
-        " ORDER BY as_of DESC, model_version DESC LIMIT 1",
-        [segmentation, as_of],
-    ).fetchall()
-    return ModelRecord(*found[0]) if found else None
+    if not has_core_table(connection, "model_events"):
+        raise ClusteringError(
+            "the registry of models is of an earlier release: run a night, which brings it up to "
+            "this one"
+        )
+    version = champion_on(read_events(connection, segmentation), as_of)
+    return None if version is None else version_record(connection, segmentation, version)
 
 
 def version_record(connection: Connection, segmentation: str, model_version: int) -> ModelRecord:
@@ -93,7 +90,7 @@ def version_record(connection: Connection, segmentation: str, model_version: int
     Raises ClusteringError where there is none.
     """
     found = connection.execute(
-        f"SELECT {_COLUMNS} FROM core.models WHERE segmentation = ? AND model_version = ?",
+        f"SELECT {MODEL_COLUMNS} FROM core.models WHERE segmentation = ? AND model_version = ?",
         [segmentation, model_version],
     ).fetchall()
     if not found:
@@ -101,7 +98,9 @@ def version_record(connection: Connection, segmentation: str, model_version: int
             f"{segmentation} has no model version {model_version} in the registry: restore the "
             "warehouse from a backup"
         )
-    return ModelRecord(*found[0])
+    statuses = statuses_on(read_events(connection, segmentation))
+    values = dict(zip(MODEL_COLUMNS.split(", "), found[0], strict=True))
+    return ModelRecord(**values, status=statuses.get(model_version, "withdrawn"))
 
 
 def register_champion(
@@ -114,51 +113,80 @@ def register_champion(
     specification_digest: str,
     preparation_digest: str,
     reason: str,
+    keep: Keep = _keep_nothing,
 ) -> ModelRecord:
     """Save a model under the next version and put it in force from the build's date on.
 
-    Its files go to `models/<segmentation>/<version>/` first, its record follows in one
-    transaction, which also retires the champion before it (an older date's model is born retired:
-    it is in force on its own dates only). A run killed between the two leaves a
-    folder without a record: nobody reads it, and the next registration removes it. The caller
-    holds the home's lock.
+    Its files go to `models/<segmentation>/<version>/` first, its record and its event follow in one
+    transaction, with what `keep` writes of it. A run killed between the two leaves a folder without
+    a record: nobody reads it, and the next registration removes it. The caller holds the home's
+    lock.
     """
-    connection.execute(_MODELS_SQL)
-    last_version, newest = connection.execute(
-        "SELECT coalesce(max(model_version), 0), max(as_of) FROM core.models"
-        " WHERE segmentation = ?",
-        [segmentation],
-    ).fetchall()[0]
-    version = 1 + int(last_version)
-    is_newest = newest is None or build.as_of >= newest
-    folder = model_folder(models, segmentation, version)
-    # Versions are only ever registered in order: a folder of this number is what a killed run left.
-    if folder.exists():
-        shutil.rmtree(folder)
-    record = ModelRecord(
-        segmentation=segmentation,
-        model_version=version,
-        as_of=build.as_of,
-        run_id=build.run_id,
-        specification_digest=specification_digest,
-        preparation_digest=preparation_digest,
-        model_digest=save_model(model, folder),
-        algorithm=model.algorithm,
-        k=int(str(model.parameters["segments"])),
-        status="champion" if is_newest else "retired",
-        sklearn_version=metadata.version("scikit-learn"),
-        reason=reason,
+    create_registry(connection)
+    is_first = not read_events(connection, segmentation)
+    record = _saved(
+        connection,
+        models,
+        model,
+        build,
+        (segmentation, specification_digest, preparation_digest),
+        reason,
     )
+    why = "the first model" if is_first else "what a model depends on was changed in the YAML"
     with transaction(connection):
-        if is_newest:
-            connection.execute(
-                "UPDATE core.models SET status = 'retired' WHERE segmentation = ?", [segmentation]
-            )
-        connection.execute(
-            f"INSERT INTO core.models ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            list(vars(record).values()),
+        _insert(connection, record)
+        add_event(
+            connection,
+            segmentation,
+            record.model_version,
+            "champion",
+            as_of=build.as_of,
+            build=build,
+            who=SYSTEM,
+            reason=why,
         )
-    return record
+        keep(record)
+    return version_record(connection, segmentation, record.model_version)
+
+
+def register_challenger(
+    connection: Connection,
+    models: Path,
+    model: SegmentModel,
+    build: Build,
+    *,
+    segmentation: str,
+    specification_digest: str,
+    preparation_digest: str,
+    reason: str,
+    keep: Keep = _keep_nothing,
+) -> ModelRecord:
+    """Save a model under the next version, without any status yet: `settle` gives it that.
+
+    A date that is run again and fits the same model, to the last bit, has the version that it had,
+    with what was kept of it then. Otherwise as `register_champion`.
+    """
+    create_registry(connection)
+    record = _saved(
+        connection,
+        models,
+        model,
+        build,
+        (segmentation, specification_digest, preparation_digest),
+        reason,
+    )
+    same = connection.execute(
+        "SELECT model_version FROM core.models WHERE segmentation = ? AND as_of = ?"
+        " AND model_digest = ? AND specification_digest = ?",
+        [segmentation, build.as_of, record.model_digest, specification_digest],
+    ).fetchall()
+    if same:
+        shutil.rmtree(record.folder(models))
+        return version_record(connection, segmentation, int(same[0][0]))
+    with transaction(connection):
+        _insert(connection, record)
+        keep(record)
+    return version_record(connection, segmentation, record.model_version)
 
 
 def load_champion(models: Path, record: ModelRecord) -> SegmentModel:
@@ -184,3 +212,44 @@ def library_mismatch(record: ModelRecord) -> str | None:
 def model_folder(models: Path, segmentation: str, version: int) -> Path:
     """Say where the files of a version are, under the home's folder of models."""
     return models / segmentation / str(version)
+
+
+def _saved(
+    connection: Connection,
+    models: Path,
+    model: SegmentModel,
+    build: Build,
+    digests: tuple[str, str, str],
+    reason: str,
+) -> ModelRecord:
+    """Write the files of the next version; `digests` are (segmentation, specification, ...)."""
+    segmentation, specification_digest, preparation_digest = digests
+    (last_version,) = connection.execute(
+        "SELECT coalesce(max(model_version), 0) FROM core.models WHERE segmentation = ?",
+        [segmentation],
+    ).fetchall()[0]
+    version = 1 + int(last_version)
+    folder = model_folder(models, segmentation, version)
+    # Versions are only ever registered in order: a folder of this number is what a killed run left.
+    if folder.exists():
+        shutil.rmtree(folder)
+    return ModelRecord(
+        segmentation=segmentation,
+        model_version=version,
+        as_of=build.as_of,
+        run_id=build.run_id,
+        specification_digest=specification_digest,
+        preparation_digest=preparation_digest,
+        model_digest=save_model(model, folder),
+        algorithm=model.algorithm,
+        k=int(str(model.parameters["segments"])),
+        sklearn_version=metadata.version("scikit-learn"),
+        reason=reason,
+        status="withdrawn",
+    )
+
+
+def _insert(connection: Connection, record: ModelRecord) -> None:
+    values = [value for name, value in vars(record).items() if name != "status"]
+    marks = ", ".join("?" for _ in values)
+    connection.execute(f"INSERT INTO core.models ({MODEL_COLUMNS}) VALUES ({marks})", values)

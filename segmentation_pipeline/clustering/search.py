@@ -2,12 +2,11 @@
 
 What belongs here: the order of the work, what candidates share, and the time that it may take. How
 a family fits belongs to its module, what is measured to `scoring` and `evidence`, the rule to
-`choice`.
+`choice`, what is told of its answer to `found`.
 """
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,6 @@ from segmentation_pipeline.clustering.candidates import (
     inadmissible,
     not_fitted,
 )
-from segmentation_pipeline.clustering.choice import choose_among_families, choose_within_family
 from segmentation_pipeline.clustering.evidence import (
     EVIDENCE_ROWS,
     SharedSample,
@@ -27,49 +25,23 @@ from segmentation_pipeline.clustering.evidence import (
     share_sample,
 )
 from segmentation_pipeline.clustering.family import Family, Fit
-from segmentation_pipeline.clustering.k_means_family import KMeansFamily
-from segmentation_pipeline.clustering.metrics import Similarity, count_distinct
-from segmentation_pipeline.clustering.scoring import Scores, score_partitions
-from segmentation_pipeline.clustering.structure.border import dithered_splits
-from segmentation_pipeline.clustering.structure.one_split import one_split
-from segmentation_pipeline.clustering.structure.raw_features import (
-    Labels,
-    Matrix,
-    Prepare,
-    RawFeature,
+from segmentation_pipeline.clustering.found import (
+    Fidelity,
+    Found,
+    SearchSample,
+    choose_found,
+    one_segment,
 )
-from segmentation_pipeline.clustering.structure.verdict import OtherSegments
+from segmentation_pipeline.clustering.metrics import Similarity, count_distinct
+from segmentation_pipeline.clustering.scoring import score_partitions
+from segmentation_pipeline.clustering.structure.border import dithered_splits
+from segmentation_pipeline.clustering.structure.raw_features import (
+    Matrix,
+)
 from segmentation_pipeline.errors import ClusteringError
 from segmentation_pipeline.specification.clustering import Algorithm
 
 Progress = Callable[[str], None]
-Fidelity = Callable[[Sequence[RawFeature], Labels], float]
-"""(raw features of the sample, its labels) -> share of customers that a short rule places."""
-
-
-@dataclass(frozen=True, eq=False)
-class SearchSample:
-    """The customers on whom candidates are compared: at most 2,000, the first of the matrix.
-
-    `features` are their raw features, `prepare` makes the matrix of those.
-    """
-
-    features: Sequence[RawFeature]
-    prepare: Prepare
-
-
-@dataclass(frozen=True, eq=False)
-class Found:
-    """What a search found: all candidates with their reasons, and the chosen one.
-
-    `fit` and `family` are those of the chosen; `others` is what the other families found.
-    """
-
-    candidates: tuple[Candidate, ...]
-    chosen: Candidate
-    fit: Fit
-    family: Family
-    others: tuple[OtherSegments, ...]
 
 
 def search(
@@ -114,7 +86,7 @@ def search(
     least = min(limits.ks)
     distinct = count_distinct(matrix, least, similarity)
     if distinct < least:
-        return _one_segment(matrix, distinct, limits, similarity, seed)
+        return one_segment(matrix, distinct, limits, similarity, seed)
     ks = [k for k in limits.ks if k <= len(matrix) // 2]
     if not ks:
         raise ClusteringError(
@@ -140,7 +112,7 @@ def search(
         )
         candidates += _measured(family, fits, matrix, shared, limits, seed, workers, progress)
         candidates += _missing(family, fits, limits, len(matrix), similarity)
-    return _chosen(candidates, families, sample, seed, handicap, fidelity, limits)
+    return choose_found(candidates, families, sample, seed, handicap, fidelity, limits)
 
 
 def _check(matrix: Matrix) -> None:
@@ -242,120 +214,3 @@ def _missing(
 
 def _telling(progress: Progress, algorithm: Algorithm) -> Progress:
     return lambda phrase: progress(f"{algorithm}: {phrase}")
-
-
-def _chosen(
-    candidates: Sequence[Candidate],
-    families: Sequence[Family],
-    sample: SearchSample,
-    seed: int,
-    handicap: Mapping[Algorithm, float],
-    fidelity: Fidelity,
-    limits: Limits,
-) -> Found:
-    evidence = [one.evidence for one in candidates if one.evidence is not None]
-    if not any(one.is_admissible for one in evidence):
-        raise _nothing_admissible(candidates)
-    choice = choose_among_families(evidence, handicap=handicap)
-    reasons = {id(one): reason for one, reason in zip(evidence, choice.reasons, strict=True)}
-    told = []
-    for candidate in candidates:
-        if candidate.evidence is None:
-            told.append(candidate)
-            continue
-        is_chosen = candidate.evidence is choice.chosen
-        reason = reasons[id(candidate.evidence)]
-        if is_chosen and limits.is_fixed:
-            reason = f"chosen: the specification fixes {candidate.segments} segments"
-        told.append(
-            replace(
-                candidate,
-                is_chosen=is_chosen,
-                reason=reason,
-                rule_fidelity=fidelity(sample.features, candidate.evidence.labels),
-            )
-        )
-    (chosen,) = (one for one in told if one.is_chosen)
-    if chosen.fit is None:
-        raise TypeError("a chosen candidate was fitted")
-    return Found(
-        candidates=tuple(told),
-        chosen=chosen,
-        fit=chosen.fit,
-        family=next(one for one in families if one.algorithm == chosen.algorithm),
-        others=_others(told, chosen, sample, seed),
-    )
-
-
-def _others(
-    candidates: Sequence[Candidate], chosen: Candidate, sample: SearchSample, seed: int
-) -> tuple[OtherSegments, ...]:
-    """Say what the best candidate of each other family found."""
-    from sklearn.metrics import adjusted_rand_score
-
-    if chosen.evidence is None:
-        return ()
-    found = []
-    for algorithm in dict.fromkeys(one.algorithm for one in candidates):
-        members = [
-            one.evidence
-            for one in candidates
-            if one.algorithm == algorithm and one.evidence is not None
-        ]
-        if algorithm == chosen.algorithm or not any(one.is_admissible for one in members):
-            continue
-        best = choose_within_family(members).candidate or max(
-            (one for one in members if one.is_admissible), key=lambda one: one.silhouette
-        )
-        ari = float(adjusted_rand_score(chosen.evidence.labels, best.labels))
-        split = one_split(sample.features, best.labels, seed=seed)
-        found.append(OtherSegments(algorithm, ari, split))
-    return tuple(found)
-
-
-def _one_segment(
-    matrix: Matrix, distinct: int, limits: Limits, similarity: Similarity, seed: int
-) -> Found:
-    rows = len(matrix)
-    if rows < limits.privacy_floor:
-        raise ClusteringError(
-            f"too few customers for any segmentation: {rows}, fewer than the privacy floor of "
-            f"{limits.privacy_floor}"
-        )
-    family = KMeansFamily(
-        ks=(1,), metric="cosine" if similarity.metric == "cosine" else "euclidean"
-    )
-    (fit,) = family.fit(matrix, seed=seed)
-    reason = (
-        f"one segment: all {rows} customers are identical in these features"
-        if distinct == 1
-        else f"one segment: only {distinct} distinct customers among {rows}, "
-        f"fewer than the least k of {min(limits.ks)}"
-    )
-    scores = Scores(None, None, None, None, 1, rows, rows, 0.0)
-    candidate = Candidate(
-        algorithm="k_means",
-        parameters=described(fit.parameters),
-        metric=fit.metric,
-        segments=1,
-        fit=fit,
-        scores=scores,
-        evidence=None,
-        rule_fidelity=None,
-        seconds=fit.seconds,
-        is_chosen=True,
-        reason=reason,
-    )
-    return Found((candidate,), candidate, fit, family, ())
-
-
-def _nothing_admissible(candidates: Sequence[Candidate]) -> ClusteringError:
-    is_small = all(one.evidence is None for one in candidates)
-    reasons = "; ".join(
-        f"{one.algorithm} with {one.segments} segments: {one.reason}" for one in candidates
-    )
-    return ClusteringError(
-        ("too few customers for any segmentation: " if is_small else "no candidate is admissible: ")
-        + reasons
-        + ". Lower the limit that is named, or widen the range of segments"
-    )

@@ -29,6 +29,7 @@ CANDIDATES_SCHEMA = pa.schema(
         "noise_share": pa.float64(),
         "border_p": pa.float64(),
         "border_depth": pa.float64(),
+        "crowded_border_p": pa.float64(),
         "null_z": pa.float64(),
         "null_p": pa.float64(),
         "lowest_jaccard": pa.float64(),
@@ -113,6 +114,7 @@ def _evidence(candidate: Candidate) -> dict[str, Any]:
     return {
         "border_p": evidence.border.p,
         "border_depth": evidence.border.depth,
+        "crowded_border_p": evidence.crowded_border_p,
         "lowest_jaccard": evidence.stability.worst,
         "jaccards": json.dumps([round(jaccard, 4) for jaccard in jaccards]),
         "held_out_agreement": evidence.held_out.agreement,

@@ -45,7 +45,7 @@ def keep_verdict(
     connection: Connection, record: ModelRecord, verdict: StructureVerdict, build: Build
 ) -> None:
     """Keep the verdict of a model, which was examined on the customers of the build's date."""
-    connection.execute(_VERDICTS_SQL)
+    create_verdicts(connection)
     values = {
         "segmentation": record.segmentation,
         "model_version": record.model_version,
@@ -62,15 +62,31 @@ def keep_verdict(
 
 def is_judged(connection: Connection, record: ModelRecord) -> bool:
     """Whether a model has its verdict."""
-    connection.execute(_VERDICTS_SQL)
+    create_verdicts(connection)
     found = connection.execute(f"SELECT 1 FROM {_of_model_sql(record)}").fetchall()
     return bool(found)
+
+
+def verdict_of(connection: Connection, record: ModelRecord) -> tuple[str, float | None]:
+    """Read a model's verdict, a word, and the Jaccard index of its least stable segment.
+
+    The model must be judged (`is_judged`); the index is None of one segment.
+    """
+    found = connection.execute(
+        f"SELECT verdict, lowest_jaccard FROM {_of_model_sql(record)}"
+    ).fetchall()
+    return str(found[0][0]), found[0][1]
 
 
 def make_structure_verdict(connection: Connection, record: ModelRecord, build: Build) -> int:
     """Write the night's `structure_verdict`: one row, the verdict of the model in force."""
     query = f"SELECT {_COLUMNS} FROM {_of_model_sql(record)}"
     return write_table(connection, Table(record.segmentation, "structure_verdict"), query, build)
+
+
+def create_verdicts(connection: Connection) -> None:
+    """Create the table of verdicts where there is none."""
+    connection.execute(_VERDICTS_SQL)
 
 
 def _of_model_sql(record: ModelRecord) -> str:

@@ -35,7 +35,9 @@ def errors_to_exit_status() -> Iterator[None]:
     try:
         yield
     except PipelineError as error:
-        progress_console.print(str(error), style="red", markup=False, highlight=False)
+        progress_console.print(
+            str(error), style="red", markup=False, highlight=False, soft_wrap=True
+        )
         raise typer.Exit(1) from None
 
 
@@ -43,13 +45,22 @@ def default_date(home: Home) -> dt.date:
     """Find the date of the next night: the latest in the sources, or else today's."""
     from segmentation_pipeline.ingestion import latest_date
 
-    # The one place that asks the clock: a mistyped year is no night yet, and sources without any
-    # date are as they are today.
-    today = dt.datetime.now(dt.UTC).date()
-    found = latest_date(home, not_after=today, environment=os.environ)
+    # A mistyped year is no night yet, and sources without any date are as they are today.
+    date = today()
+    found = latest_date(home, not_after=date, environment=os.environ)
     if found is None:
-        progress_console.print(f"No source tells its date: the night is for today, {today}.")
-    return found or today
+        progress_console.print(f"No source tells its date: the night is for today, {date}.")
+    return found or date
+
+
+def now() -> dt.datetime:
+    """Ask the clock: the one place that does."""
+    return dt.datetime.now(dt.UTC)
+
+
+def today() -> dt.date:
+    """Ask the clock for the date."""
+    return now().date()
 
 
 def one_segmentation(home: Home, name: str | None) -> str:

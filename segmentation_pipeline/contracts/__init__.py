@@ -15,12 +15,16 @@ from segmentation_pipeline.contracts.contract import (
     Contract,
     ContractColumn,
 )
+from segmentation_pipeline.contracts.drift import DRIFT_CONTRACTS
+from segmentation_pipeline.contracts.experiments import EXPERIMENT_CONTRACTS
 from segmentation_pipeline.contracts.features import FEATURE_CONTRACTS
 from segmentation_pipeline.contracts.history import HISTORY_CONTRACTS
+from segmentation_pipeline.contracts.kpis import KPI_CONTRACTS
 from segmentation_pipeline.contracts.models import MODEL_CONTRACTS
 from segmentation_pipeline.contracts.operation import OPERATION_CONTRACTS
 from segmentation_pipeline.contracts.personas import PERSONA_CONTRACTS
 from segmentation_pipeline.contracts.pictures import PICTURE_CONTRACTS
+from segmentation_pipeline.contracts.registry import REGISTRY_CONTRACTS
 from segmentation_pipeline.contracts.rules import RULE_CONTRACTS
 from segmentation_pipeline.contracts.segments import SEGMENT_CONTRACTS
 from segmentation_pipeline.contracts.strategies import STRATEGY_CONTRACTS
@@ -41,11 +45,15 @@ CONTRACTS: Mapping[str, Contract] = MappingProxyType(
             *RULE_CONTRACTS,
             *PERSONA_CONTRACTS,
             *STRATEGY_CONTRACTS,
+            *KPI_CONTRACTS,
+            *EXPERIMENT_CONTRACTS,
             *BELONGING_CONTRACTS,
             *HISTORY_CONTRACTS,
             *PICTURE_CONTRACTS,
             *FEATURE_CONTRACTS,
+            *DRIFT_CONTRACTS,
             *MODEL_CONTRACTS,
+            *REGISTRY_CONTRACTS,
             *OPERATION_CONTRACTS,
         )
     }

@@ -1,7 +1,7 @@
 """What readers learn about customers who lack a source, and how well their segments are told."""
 
 from segmentation_pipeline.contracts.contract import (
-    CUSTOMERS,
+    IS_SUPPRESSED,
     PROVENANCE,
     SEGMENTATION,
     Contract,
@@ -92,9 +92,12 @@ BELONGING_CONTRACTS = (
             SEGMENTATION,
             required("segment_id", "VARCHAR", "Segment by the customers' own features."),
             required("typed_segment_id", "VARCHAR", "Segment that typing finds likeliest."),
-            CUSTOMERS,
-            required("share", "DOUBLE", "Share of the segment's customers."),
-            required("weighted_share", "DOUBLE", f"The same, {_WEIGHTED}."),
+            ContractColumn(
+                "customers", "BIGINT", "Number of customers; none where withheld.", "customers"
+            ),
+            ContractColumn("share", "DOUBLE", "Share of the segment's customers."),
+            ContractColumn("weighted_share", "DOUBLE", f"The same, {_WEIGHTED}."),
+            IS_SUPPRESSED,
             *PROVENANCE,
         ),
     ),

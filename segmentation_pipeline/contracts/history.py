@@ -145,12 +145,16 @@ HISTORY_CONTRACTS = (
             ),
             ContractColumn("to_segment_id", "VARCHAR", "Segment of this night; none: not there."),
             required("reason", "VARCHAR", "stayed, entered, moved, model, left or erased."),
-            CUSTOMERS,
+            ContractColumn(
+                "customers", "BIGINT", "Number of customers; none where withheld.", "customers"
+            ),
             ContractColumn(
                 "share",
                 "DOUBLE",
-                "Their share of the segment of the night before; none of those who entered.",
+                "Their share of the segment of the night before; none of those who entered, and "
+                "where withheld.",
             ),
+            IS_SUPPRESSED,
             MODEL,
         ),
         is_dated=True,

@@ -59,6 +59,12 @@ MODEL_CONTRACTS = (
                 "border_depth", "DOUBLE", "As in structure_verdict: how much emptier it is."
             ),
             ContractColumn(
+                "crowded_border_p",
+                "DOUBLE",
+                "Of the most crowded border: chance that customers there are so much farther from "
+                "their neighbours than those in the centres; 1 where it wasn't looked at.",
+            ),
+            ContractColumn(
                 "null_z", "DOUBLE", "As in structure_verdict, of K-Means with as many segments."
             ),
             ContractColumn("null_p", "DOUBLE", "As in structure_verdict, likewise."),
@@ -82,7 +88,7 @@ MODEL_CONTRACTS = (
                 "crowded_leak",
                 "DOUBLE",
                 "Share of links to the ten nearest customers that leave a segment from its crowded "
-                "half; near 0 where borders run through valleys.",
+                "three quarters; near 0 where borders run through valleys.",
             ),
             ContractColumn(
                 "rule_fidelity",
@@ -192,7 +198,9 @@ MODEL_CONTRACTS = (
             FEATURE,
             required("column_name", "VARCHAR", "Column of the feature matrix."),
             required("is_kept", "BOOLEAN", "Whether it is part of the distance."),
-            ContractColumn("reason", "VARCHAR", "Why it was dropped."),
+            ContractColumn(
+                "reason", "VARCHAR", "Why it was dropped, or what to know of it although kept."
+            ),
             ContractColumn("missing_share", "DOUBLE", "Share of customers without a value."),
             ContractColumn("distinct_values", "BIGINT", "Number of different values.", "values"),
             ContractColumn(

@@ -99,6 +99,12 @@ OPERATION_CONTRACTS = (
             required("source_digest", "VARCHAR", "SHA-256 over the digests of the loads it saw."),
             required("preparation_digest", "VARCHAR", "SHA-256 of the fitted preparation."),
             required("model_digest", "VARCHAR", "SHA-256 of the model."),
+            ContractColumn(
+                "decisions_digest",
+                "VARCHAR",
+                "SHA-256 of what was decided about models up to the date; none if an earlier "
+                "release published the row.",
+            ),
             MODEL,
         ),
         is_dated=True,

@@ -25,7 +25,7 @@ STRATEGY_CONTRACTS = (
             ContractColumn("message", "VARCHAR", "What the customers are told."),
             ContractColumn("channel", "VARCHAR", "How they are reached."),
             ContractColumn("offer", "VARCHAR", "What they are offered, if anything."),
-            ContractColumn("goal_kpi", "VARCHAR", "By which figure its success is told."),
+            ContractColumn("goal_kpi", "VARCHAR", "KPI by which its success is told."),
             ContractColumn(
                 "conditions",
                 "VARCHAR",

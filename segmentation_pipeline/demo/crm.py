@@ -47,6 +47,7 @@ def staff_sql(draws: Draws) -> str:
         {STAFF_ID_SQL} AS staff_id,
         first_name || ' ' || last_name AS full_name,
         lower(first_name || '.' || last_name || '.' || number) || '@hospital.example' AS email,
+        {draws.chance_sql("contact permission", mess.PERMISSION_SHARE)} AS contact_permission,
         {birth_date} AS birth_date,
         {_blanked_category_sql(draws, "gender")} AS gender,
         {_blanked_category_sql(draws, "department")} AS department,
@@ -72,8 +73,8 @@ def snapshot_sql(population: Population, night: dt.date) -> str:
         WHERE joins_on <= {date} AND (leaves_on IS NULL OR {date} < leaves_on)
     ), written AS (
         SELECT
-            staff_id, full_name, email, birth_date, gender, department, {measures},
-            unnest(range(copies)) AS copy
+            staff_id, full_name, email, contact_permission, birth_date, gender, department,
+            {measures}, unnest(range(copies)) AS copy
         FROM present
     )
     SELECT * EXCLUDE (copy) FROM written

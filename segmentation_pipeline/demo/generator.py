@@ -16,7 +16,9 @@ from segmentation_pipeline.demo.randomness import Draws, create_macros
 from segmentation_pipeline.demo.scenario import Drift, scenario_named
 from segmentation_pipeline.demo.summary import SUMMARY_NAME, DemoSummary, summarise
 from segmentation_pipeline.demo.template import FileFormat, packaged_files
+from segmentation_pipeline.demo.treated import treated_key, treated_sql
 from segmentation_pipeline.demo.truth import TRUTH_NAME
+from segmentation_pipeline.demo.truth_rows import truth_sql
 from segmentation_pipeline.errors import PipelineError
 from segmentation_pipeline.warehouse import Connection, literal, open_in_memory
 
@@ -58,7 +60,7 @@ def make_demo(
     try:
         with open_in_memory(memory_limit=memory_limit, threads=threads, spill=spill) as connection:
             _make_tables(connection, population, Draws(seed), progress)
-            _write_sources(connection, population, file_format, staging, progress)
+            _write_sources(connection, population, Draws(seed), file_format, staging, progress)
             digests = {path: _digest(text.encode()) for path, text in texts.items()}
             progress("the best possible agreement")
             summary = summarise(connection, population, drift, seed, file_format, digests)
@@ -84,12 +86,16 @@ def _make_tables(
     ):
         progress(what)
         connection.execute(f"CREATE TABLE {table} AS {query}")
+    if population.scenario.lifted_by:
+        connection.execute(f"CREATE TABLE treated AS {treated_sql()}", treated_key())
+        connection.execute(f"INSERT INTO web_events {web.lifted_sql(draws, population)}")
     connection.execute(f"INSERT INTO web_events {web.duplicates_sql(draws)}")
 
 
 def _write_sources(
     connection: Connection,
     population: Population,
+    draws: Draws,
     file_format: FileFormat,
     folder: Path,
     progress: Callable[[str], None],
@@ -107,7 +113,7 @@ def _write_sources(
         events = web.file_sql(population, first, night)
         _copy(connection, events, sources / "web" / f"web_{night}.{file_format}")
     progress("the planted truth")
-    _copy(connection, population.truth_sql(), folder / TRUTH_NAME)
+    _copy(connection, truth_sql(draws, population), folder / TRUTH_NAME)
 
 
 def _copy(connection: Connection, query: str, path: Path) -> None:

@@ -35,6 +35,8 @@ ORPHAN_SHARE = 0.01
 """People who answer and click but are in no CRM snapshot, per customer."""
 SILENT_SHARE = 0.03
 """Customers who never answered the survey."""
+PERMISSION_SHARE = 0.92
+"""Customers who agreed to be contacted."""
 LATE_SHARE = 0.04
 """Customers whose first answer came after the first night."""
 REPEATED_SHARE = 0.15

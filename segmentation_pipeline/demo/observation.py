@@ -109,6 +109,10 @@ class Rate:
 
     per_90_days: tuple[float, ...]
 
+    def times(self, share: float) -> "Rate":
+        """Make all rates so many times as high."""
+        return replace(self, per_90_days=tuple(rate * share for rate in self.per_90_days))
+
     def count_sql(self, uniform: str, segment: str, days: int) -> str:
         """Draw how many come in so many days: Poisson's distribution, inverted exactly."""
         steps = [step_sql(uniform, poisson_shares(rate * days / 90)) for rate in self.per_90_days]

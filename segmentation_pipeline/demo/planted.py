@@ -25,6 +25,9 @@ MOVE_SHARE = 0.003
 WEB_LEADS_DAYS = 60
 """Behaviour on the web changes so many days before contract and answers do, and the truth with
 them: 90 days of events then show a customer's present segment, not the one before."""
+BORDER = 0.2
+"""Whose expected features lie less than this t beyond the border between two centres is not clearly
+in either: there rule 3 of the statistics leaves everybody where they were."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,10 @@ class PlantedSegmentation:
     name: str
     segments: tuple[str, ...]
     shares: tuple[float, ...]
+    first_at_once: int = 0
+    """From this segment on, a move from one to another shows on its date: on the eve of it, by what
+    is counted in 90 days, customers clearly are in the old one still (t below -BORDER between the
+    centres). The segments before it differ from all others mostly in such counts."""
     newcomers: str | None = None
     """A further segment, of those who join all at once in the scenario `new_group`; how it shows
     comes after the others."""
@@ -43,7 +50,8 @@ ENGAGEMENT = PlantedSegmentation(
     "engagement",
     ("digital_enthusiasts", "mail_readers", "event_goers", "hard_to_reach"),
     (0.25, 0.29, 0.25, 0.21),
-    "key_accounts",
+    first_at_once=1,
+    newcomers="key_accounts",
 )
 CONTRACT_VALUE = Measure("amount", (7.9, 7.45, 7.95, 6.6, 8.9), 0.38)
 ATTENDED_EVENTS = Measure("count", (1.2, 0.85, 2.25, 0.85, 0.3), 0.34)
@@ -57,6 +65,10 @@ EVENT_RATES = {
     "online_service": Rate((3.5, 0.4, 0.35, 0.2, 0.3)),
     "network_usage": Rate((2.2, 0.3, 0.3, 0.15, 0.2)),
 }
+LIFTED_STRATEGY = "services_on_the_web"
+LIFTED_EVENT = "online_service"
+LIFTED_SEGMENT = 0
+"""The engagement segment that the strategy is for, by its index."""
 MAILS_OPENED = Response((0.50, 0.94, 0.20, 0.10, 0.60))
 MAILS_CLICKED = Response((0.30, 0.25, 0.15, 0.15, 0.20))
 

@@ -102,28 +102,6 @@ class Population:
         )
         """
 
-    def truth_sql(self) -> str:
-        """One row per night, customer of that night's snapshot, and segmentation."""
-        rows = ", ".join(
-            f"{{'segmentation': {literal(one.name)}, 'segment': {segment_name_sql(one, 'as_of')}}}"
-            for one in planted.SEGMENTATIONS
-        )
-        return f"""
-        WITH customer_nights AS (
-            SELECT *, unnest(range({self.days})) AS night FROM people WHERE joins_on IS NOT NULL
-        ), dated AS (
-            SELECT *, {literal(self.first_night)} + night::INTEGER AS as_of FROM customer_nights
-        ), pairs AS (
-            SELECT as_of, number, unnest([{rows}]) AS pair
-            FROM dated
-            WHERE joins_on <= as_of AND (leaves_on IS NULL OR as_of < leaves_on)
-        )
-        SELECT
-            as_of, {STAFF_ID_SQL} AS customer_id,
-            pair.segmentation AS segmentation, pair.segment AS segment
-        FROM pairs
-        """
-
     def shares(self, one: PlantedSegmentation) -> tuple[float, ...]:
         """Shares of a segmentation's segments; once newcomers are there, theirs comes last."""
         if not (one.newcomers and self.newcomers):
@@ -148,15 +126,23 @@ class Population:
     def _moves_sql(self, draws: Draws, one: PlantedSegmentation) -> str:
         count = len(one.segments)
         start = step_sql(draws.uniform_sql(f"{one.name} segment"), one.shares)
-        step = draws.below_sql(f"{one.name} destination", str(count - 1))
         night = self._night_of_sql(draws, f"{one.name} moves", self.scenario.move_share)
+        destination = f"({start} + 1 + {self._step_sql(draws, one, count)}) % {count}"
+        if self.scenario.moves_at_once and one.first_at_once:
+            first, among = one.first_at_once, count - one.first_at_once
+            step = self._step_sql(draws, one, among)
+            destination = f"{first} + ({start} - {first} + 1 + {step}) % {among}"
+            night = f"CASE WHEN {start} >= {first} THEN {night} END"
         if one.newcomers and self.newcomers:
             start = f"CASE WHEN {self.is_newcomer_sql} THEN {count} ELSE {start} END"
             night = f"CASE WHEN NOT {self.is_newcomer_sql} THEN {night} END"
         return f"""
             {start} AS {one.name}_before,
-            ({start} + 1 + {step}) % {count} AS {one.name}_after,
+            {destination} AS {one.name}_after,
             {night} AS {one.name}_moves_on"""
+
+    def _step_sql(self, draws: Draws, one: PlantedSegmentation, among: int) -> str:
+        return draws.below_sql(f"{one.name} destination", str(among - 1))
 
     def _night_of_sql(self, draws: Draws, purpose: str, share: float) -> str:
         """Draw the night of what happens to a share of people each night after the first."""
@@ -179,8 +165,12 @@ def segment_sql(one: PlantedSegmentation, date: str) -> str:
     return f"CASE WHEN {moved} THEN {one.name}_after ELSE {one.name}_before END"
 
 
+def segment_names(one: PlantedSegmentation) -> list[str]:
+    """Name all segments in the order of their indices, that of newcomers last."""
+    return [*one.segments, *([one.newcomers] if one.newcomers else [])]
+
+
 def segment_name_sql(one: PlantedSegmentation, date: str) -> str:
     """A person's segment on a date, by its name."""
-    known = [*one.segments, *([one.newcomers] if one.newcomers else [])]
-    names = ", ".join(literal(name) for name in known)
+    names = ", ".join(literal(name) for name in segment_names(one))
     return f"[{names}][1 + ({segment_sql(one, date)})]"

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 from segmentation_pipeline.demo import planted
 from segmentation_pipeline.errors import PipelineError
 
-Drift = Literal["none", "moves", "gradual", "sudden", "new_group"]
+Drift = Literal["none", "moves", "role_changes", "gradual", "sudden", "new_group", "effect"]
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,8 @@ class Scenario:
 
     move_share: float = planted.MOVE_SHARE
     """Of the customers, who moves to another segment each night, in each segmentation."""
+    moves_at_once: bool = False
+    """Whether only those segments are left and joined between which a move shows on its date."""
     is_turning: bool = True
     """Whether everybody's place within the segment drifts (`planted.TURN_DAYS`)."""
     growth: float = 0.0
@@ -30,6 +32,10 @@ class Scenario:
     newcomer_share: float = 0.0
     """Of the customers of the first night, how many of another kind join on the middle one."""
 
+    lifted_by: float = 0.0
+    """How much more often than else customers do `planted.LIFTED_EVENT` from the day on after the
+    first night, if they are drawn to get `planted.LIFTED_STRATEGY`, as a share of it."""
+
     @property
     def is_abrupt(self) -> bool:
         """Whether something happens on the middle night."""
@@ -40,13 +46,18 @@ SCENARIOS: dict[Drift, Scenario] = {
     # Customers still join and leave, answer again, and visit by chance.
     "none": Scenario(move_share=0.0, is_turning=False),
     "moves": Scenario(),
+    # Another post: contract, events, visits and answers are others from that day on. Who becomes a
+    # visitor of the website, or ceases to be one, does so by and by, and has no date.
+    "role_changes": Scenario(moves_at_once=True),
     # 0.12 after 60 nights: a fifth of the customers' standard deviation in contract value.
     "gradual": Scenario(growth=0.002),
     # Contracts cost 1.6 times as much: 0.7 of that standard deviation, overnight.
     "sudden": Scenario(raised_column="contract_value_eur", raised_by=0.47),
     "new_group": Scenario(newcomer_share=0.15),
+    # One strategy of the playbook works, the others do nothing.
+    "effect": Scenario(lifted_by=0.08),
 }
-"""All but `none` have the moves and the slow turning of `moves`."""
+"""All but `none` have moves and the slow turning; those that say nothing else, as in `moves`."""
 
 
 def scenario_named(drift: str) -> Scenario:

@@ -53,6 +53,33 @@ def events_sql(draws: Draws, population: Population) -> str:
     """
 
 
+def lifted_sql(draws: Draws, population: Population) -> str:
+    """Select what the treated do more of, as `events_sql` does; `treated` are people's numbers.
+
+    It begins on the day after the first night, on which they are drawn.
+    """
+    more = _drawn_arrivals_sql(
+        draws,
+        population,
+        planted.LIFTED_EVENT,
+        times=population.scenario.lifted_by,
+        purpose=", lifted",
+        first_sequence=_EVENTS_PER_SPELL // 2,
+    )
+    begins = planted.HISTORY_DAYS + 1
+    return f"""
+    WITH {_spells_sql(population)}, lifted AS (
+        {more}
+        WHERE greatest(starts, {begins}) <= day AND day < ends
+            AND segment = {planted.LIFTED_SEGMENT} AND number IN (SELECT number FROM treated)
+    )
+    SELECT
+        number, kind::UTINYINT AS kind, sequence::UINTEGER AS sequence,
+        second::UINTEGER AS second, amount, 0::UTINYINT AS copy
+    FROM lifted
+    """
+
+
 def duplicates_sql(draws: Draws) -> str:
     """The events of `web_events` that stand in their file twice, as their second copies."""
     event = f"((number * {2 * _EVENTS_PER_SPELL} + sequence) * {len(EVENTS)} + kind)"
@@ -111,11 +138,28 @@ def _spells_sql(population: Population) -> str:
 
 
 def _arrivals_sql(draws: Draws, population: Population, kind: str) -> str:
+    return f"{_drawn_arrivals_sql(draws, population, kind)} WHERE starts <= day AND day < ends"
+
+
+def _drawn_arrivals_sql(
+    draws: Draws,
+    population: Population,
+    kind: str,
+    *,
+    times: float = 1.0,
+    purpose: str = "",
+    first_sequence: int = 0,
+) -> str:
+    """Select the events of a kind that each spell has in all days, `times` as many as planted.
+
+    `purpose` tells draws apart, and `first_sequence` numbers, where a spell has events of a kind
+    for two reasons.
+    """
     days = population.history_days
-    count = planted.EVENT_RATES[kind].count_sql("drawn", "segment", days)
-    day = draws.below_sql(f"{kind} day", str(days), "arrival")
-    early = draws.below_sql(f"{kind} early", "28800", "arrival")
-    late = draws.below_sql(f"{kind} late", "28800", "arrival")
+    count = planted.EVENT_RATES[kind].times(times).count_sql("drawn", "segment", days)
+    day = draws.below_sql(f"{kind} day{purpose}", str(days), "arrival")
+    early = draws.below_sql(f"{kind} early{purpose}", "28800", "arrival")
+    late = draws.below_sql(f"{kind} late{purpose}", "28800", "arrival")
     amount = "NULL::DOUBLE"
     if kind == "network_usage":
         spread = f"{literal(_MEGABYTES_SPREAD)} * {draws.gaussian_sql('megabytes', 'arrival')}"
@@ -130,11 +174,17 @@ def _arrivals_sql(draws: Draws, population: Population, kind: str) -> str:
                 *, arrival % {2 * _EVENTS_PER_SPELL} AS sequence,
                 {day} AS day
             FROM (
-                SELECT *, spell * {_EVENTS_PER_SPELL} + unnest(range({count})) AS arrival
-                FROM (SELECT *, {draws.uniform_sql(f"{kind} count", "spell")} AS drawn FROM spells)
+                SELECT
+                    *,
+                    spell * {_EVENTS_PER_SPELL} + {first_sequence} + unnest(range({count}))
+                        AS arrival
+                FROM (
+                    SELECT *, {draws.uniform_sql(f"{kind} count{purpose}", "spell")} AS drawn
+                    FROM spells
+                )
             )
         )
-        WHERE starts <= day AND day < ends"""
+       """
 
 
 def _mails_sql(draws: Draws, population: Population) -> str:

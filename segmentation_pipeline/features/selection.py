@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from segmentation_pipeline.errors import PreparationError
 from segmentation_pipeline.features.applying import apply_preparation
-from segmentation_pipeline.features.preparation import Preparation
+from segmentation_pipeline.features.correlation import correlations, ranks_of
+from segmentation_pipeline.features.preparation import Preparation, SelectionRow
 from segmentation_pipeline.features.sample import FeatureSample
 from segmentation_pipeline.specification.features import FeatureSpec
 from segmentation_pipeline.specification.segmentation import SegmentationSpec
@@ -28,6 +29,8 @@ Numbers = NDArray[np.float64]
 LOOKED_AT = 20_000
 """So many customers of the sample are looked at: the standard error of a correlation of .98 is
 then .0003, of a share of .99 it is .0007."""
+NOTED_CORRELATION = 0.71
+"""Two features that correlate so have half of their variance in common (.71 squared)."""
 FEWEST_CUSTOMERS = 20
 """Among fewer, any two features may seem to be copies: of two customers, all are."""
 
@@ -48,7 +51,9 @@ def select_features(
       would be (birthday problem: n (n - 1) / 2 pairs in the range that they span);
     - missing share above `maximum_missing_share`, where `missing` is `centre`;
     - near-constant: more than `maximum_same_share` have the same values in all of its columns;
-    - copies and correlations, as `_drop_repeats` says.
+    - copies and correlations, as `_compare` says.
+
+    A feature that is kept says with which other it shares half of its variance, if it does.
 
     Equal samples drop equal features. Raises PreparationError where none is left.
     """
@@ -65,6 +70,7 @@ def select_features(
         for feature in features
     ]
     reasons: dict[str, str] = {}
+    notes: dict[str, str] = {}
     for block in blocks:
         reason = _fault(
             block, sample.values[block.feature], numbers, spec.features[block.feature], spec
@@ -73,8 +79,9 @@ def select_features(
             reasons[block.feature] = reason
     if len(numbers) >= FEWEST_CUSTOMERS:
         left = [block for block in blocks if block.feature not in reasons]
-        reasons |= _drop_repeats(left, numbers, spec.selection.maximum_correlation)
-    return _without(preparation, reasons)
+        repeats, notes = _compare(left, numbers, spec.selection.maximum_correlation)
+        reasons |= repeats
+    return _told(preparation, reasons, notes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,26 +146,26 @@ def _same_share(columns: Numbers) -> float:
     return float((columns == medians).all(axis=1).mean())
 
 
-def _drop_repeats(
+def _compare(
     blocks: list[_Block], numbers: Numbers, maximum_correlation: float
-) -> dict[str, str]:
-    """Feature -> why it is dropped, for each that repeats one that is kept.
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Feature -> why it is dropped, for each that repeats one that is kept; and notes on the kept.
 
     The best comes first (fewest missing values, then the larger weight, then the first in the
     file); each next one is kept unless it repeats one that is kept. So whatever is dropped has one
     that stands for it, and no chain of neighbours removes two features that differ.
 
-    Two features correlate by the square root of the RV coefficient (Escoufier 1973) of their
-    columns' ranks: for two numbers that is |Spearman's rho|, for two 0/1 columns |phi|. They are
-    copies where it is 1 and the same of their values too, so that both make the same distances but
-    for scale. (The values alone won't do: one extreme customer makes any two of them correlate.)
+    Two features correlate by the square root of the RV coefficient (`correlations`) of their
+    columns' ranks. They are copies where it is 1 and the same of their values too, so that both
+    make the same distances but for scale. (The values alone won't do: one extreme customer makes
+    any two of them correlate.)
     """
     if not blocks:
-        return {}
+        return {}, {}
     ordered = sorted(blocks, key=lambda one: (one.missing_share, -one.weight))
-    spreads = numbers.std(axis=0)
-    by_rank = _correlations(_standardised(_ranks(numbers)) * spreads, ordered)
-    copies = np.minimum(by_rank, _correlations(numbers - numbers.mean(axis=0), ordered))
+    columns = [block.columns for block in ordered]
+    by_rank = correlations(ranks_of(numbers), columns)
+    copies = np.minimum(by_rank, correlations(numbers - numbers.mean(axis=0), columns))
     kept: list[int] = []
     reasons = {}
     for index, block in enumerate(ordered):
@@ -173,7 +180,13 @@ def _drop_repeats(
             kept.append(index)
         else:
             reasons[block.feature] = reason
-    return reasons
+    notes = {}
+    for index in kept:
+        others = [other for other in kept if other != index]
+        note = _shared([ordered[one] for one in others], by_rank[index, others])
+        if note is not None:
+            notes[ordered[index].feature] = note
+    return reasons, notes
 
 
 def _repeats(
@@ -198,38 +211,19 @@ def _repeats(
     return None
 
 
-def _correlations(columns: Numbers, blocks: Sequence[_Block]) -> Numbers:
-    """Square roots of the RV coefficients of blocks of centred columns (n, d), (blocks, blocks).
-
-    Rounded to 12 digits, since the last bits of a matrix product depend on the machine.
-    """
-    columns = columns[:, np.concatenate([block.columns for block in blocks])]
-    edges = np.cumsum([0, *(len(block.columns) for block in blocks[:-1])])
-    products = columns.T @ columns
-    shared = np.add.reduceat(np.add.reduceat(products * products, edges, axis=0), edges, axis=1)
-    sizes = np.sqrt(np.outer(np.diag(shared), np.diag(shared)))
-    found: Numbers = np.divide(shared, sizes, out=np.zeros_like(shared), where=sizes > 0)
-    return np.sqrt(found).round(12)
-
-
-def _standardised(columns: Numbers) -> Numbers:
-    """Columns (n, d) with mean 0 and variance 1; one without spread becomes zeros."""
-    centred = columns - columns.mean(axis=0)
-    spreads = centred.std(axis=0)
-    found: Numbers = np.divide(centred, spreads, out=np.zeros_like(centred), where=spreads > 0)
-    return found
-
-
-def _ranks(columns: Numbers) -> Numbers:
-    """Ranks within each column of (n, d); equal values share the mean of theirs."""
-    from scipy.stats import rankdata
-
-    found: Numbers = rankdata(columns, axis=0)
-    return found
+def _shared(others: Sequence[_Block], correlations: Numbers) -> str | None:
+    """Say with which other kept feature one shares half of its variance; None if with none."""
+    if not others or correlations.max() < NOTED_CORRELATION:
+        return None
+    other = others[int(correlations.argmax())]
+    return (
+        f"kept; its correlation with `{other.feature}`, which is kept too, is "
+        f"{_decimals(correlations.max())}: what they share counts twice in the distance"
+    )
 
 
 def _preference(kept: _Block, dropped: _Block) -> str:
-    """Say why one of two is kept; the rule of `_drop_repeats`."""
+    """Say why one of two is kept; the rule of `_compare`."""
     if kept.missing_share < dropped.missing_share:
         return "that one lacks fewer values"
     if kept.weight > dropped.weight:
@@ -245,8 +239,10 @@ def _decimals(value: float) -> str:
     return f"{value:.3g}"
 
 
-def _without(preparation: Preparation, reasons: Mapping[str, str]) -> Preparation:
-    """Take features out of a preparation; their rows of `selection` stay, and say why."""
+def _told(
+    preparation: Preparation, reasons: Mapping[str, str], notes: Mapping[str, str]
+) -> Preparation:
+    """Take features out of a preparation; all rows of `selection` stay, with reasons and notes."""
     scalings = tuple(row for row in preparation.scalings if row.feature not in reasons)
     if not scalings:
         told = "; ".join(f"`{feature}`: {reason}" for feature, reason in reasons.items())
@@ -257,10 +253,16 @@ def _without(preparation: Preparation, reasons: Mapping[str, str]) -> Preparatio
     return Preparation(
         encodings=tuple(row for row in preparation.encodings if row.feature not in reasons),
         scalings=scalings,
-        selection=tuple(
-            replace(row, is_kept=False, reason=reasons[row.feature])
-            if row.feature in reasons and row.is_kept
-            else row
-            for row in preparation.selection
-        ),
+        selection=tuple(_told_row(row, reasons, notes) for row in preparation.selection),
     )
+
+
+def _told_row(
+    row: SelectionRow, reasons: Mapping[str, str], notes: Mapping[str, str]
+) -> SelectionRow:
+    if not row.is_kept:
+        return row
+    if row.feature in reasons:
+        return replace(row, is_kept=False, reason=reasons[row.feature])
+    said = [reason for reason in (row.reason, notes.get(row.feature)) if reason is not None]
+    return replace(row, reason="; ".join(said) or None)

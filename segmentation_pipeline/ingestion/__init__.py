@@ -19,6 +19,7 @@ from segmentation_pipeline.ingestion.loads import (
     snapshot_in_force,
 )
 from segmentation_pipeline.ingestion.looking import check_source, latest_date
+from segmentation_pipeline.ingestion.volumes import usual_rows
 
 __all__ = [
     "REJECTED_ROWS",
@@ -32,4 +33,5 @@ __all__ = [
     "raw_table",
     "snapshot_in_force",
     "source_files",
+    "usual_rows",
 ]

@@ -86,8 +86,9 @@ def verified_csv(file: SourceFile, source: SourceSpec, copies: Path) -> Iterator
     """Verify a text file byte by byte, and hold the UTF-8 copy DuckDB reads, where one is needed.
 
     Copies go to a folder of their own below `copies`, and are removed with it. Raises SourceError
-    for a file that is empty or has a header only, a damaged or exploding compressed file, bytes
-    that are not text of the declared encoding, NUL characters and an unreadable header.
+    for a file that is empty or has a header only (where rows are needed), a damaged or exploding
+    compressed file, bytes that are not text of the declared encoding, NUL characters and an
+    unreadable header.
     """
     if is_utf8(source.encoding):
         yield _verify(file, source, None)
@@ -130,7 +131,7 @@ def _verify(file: SourceFile, source: SourceSpec, copy: Path | None) -> CsvText:
         file, dialect, bytes(start), may_be_blank=has_header
     )
     header_lines = record_lines if has_header else 0
-    if count.lines <= header_lines:
+    if count.lines <= header_lines and source.minimum_rows > 0:
         held = "a header and no row" if has_header else "no row"
         raise SourceError(f"{file.name}: it has {held}; the night needs the real file")
     return CsvText(

@@ -40,7 +40,8 @@ def source_files(home_path: Path, name: str, source: SourceSpec) -> list[Path]:
 
     Of a folder these are the files in it, but not in folders below it, and not those whose names
     begin with a dot or an underscore: half-copied ones, and marks such as `_SUCCESS`. Raises
-    SourceError where there is none, and where one lies outside the home (a symbolic link).
+    SourceError where there is none, unless no row is needed, and where one lies outside the home (a
+    symbolic link).
     """
     if source.format == "database":
         return []
@@ -52,6 +53,8 @@ def source_files(home_path: Path, name: str, source: SourceSpec) -> list[Path]:
         found = [p for p in named.iterdir() if p.is_file() and not p.name.startswith((".", "_"))]
     else:
         found = [p for p in home.glob(source.path) if p.is_file()]
+    if not found and source.minimum_rows == 0:
+        return []
     if not found:
         raise SourceError(
             f"source {name}: no file matches `{source.path}` in {home}; "

@@ -33,11 +33,14 @@ from segmentation_pipeline.ingestion.rejects import (
     note_rejected_values,
     refuse_many,
 )
+from segmentation_pipeline.ingestion.tombstones import is_erased_sql
+from segmentation_pipeline.ingestion.volumes import record_volume
 from segmentation_pipeline.specification.formats import TEXT_FORMATS
 from segmentation_pipeline.specification.sources import RowNumberKey, SourceSpec
 from segmentation_pipeline.warehouse import (
     Build,
     Connection,
+    count_rows,
     literal,
     quote,
     record_build,
@@ -98,6 +101,7 @@ def load_source(
             ignored |= dict.fromkeys(_load_file(connection, name, source, planned, build))
         record_build(connection, raw_table(name), build)
         summary = _summarise(connection, name)
+        record_volume(connection, name, build, count_rows(connection, raw_table(name)))
     return LoadSummary(len(plan.to_load), plan.skipped, *summary, tuple(ignored))
 
 
@@ -111,11 +115,12 @@ def _load_file(
     audit = Audit(load_id, name, file.name)
     with explained(file, source), open_file(connection, file, source, load_id) as opened:
         incoming = read_rows(connection, file, opened, load_id)
-        rows = _insert_rows(connection, name, source, incoming, load_id)
-        rejected_rows = note_rejected_rows(connection, audit, incoming, rows)
-        refuse_many(source, file.name, rows, rejected_rows, first_lines(connection, load_id))
+        rows, erased = _insert_rows(connection, name, source, incoming, load_id)
+        readable = rows + erased
+        rejected_rows = note_rejected_rows(connection, audit, incoming, readable)
+        refuse_many(source, file.name, readable, rejected_rows, first_lines(connection, load_id))
         rejected_values = note_rejected_values(
-            connection, audit, incoming, rows, opened.typed.failures
+            connection, audit, incoming, readable, opened.typed.failures
         )
         forget_rows(connection, load_id)
     file.require_unchanged()
@@ -143,16 +148,25 @@ def _load_file(
 
 def _insert_rows(
     connection: Connection, name: str, source: SourceSpec, incoming: Incoming, load_id: int
-) -> int:
+) -> tuple[int, int]:
+    """Insert the readable rows; returns how many, and how many were left out as of erased people.
+
+    They are left out before they are written: what DuckDB deletes stays in its file.
+    """
     is_row_number = isinstance(source.key, RowNumberKey)
     key = f"CAST({incoming.source_row} AS VARCHAR)" if is_row_number else "customer_id"
     columns = ", ".join(value_column(column) for column in source.columns)
+    readable = f"FROM {incoming.relation} WHERE {quote(ROW_FAILURE)} IS NULL"
+    is_erased = None if is_row_number else is_erased_sql(connection, "customer_id")
+    wanted = readable if is_erased is None else f"{readable} AND NOT {is_erased}"
     inserted = connection.execute(
         f"INSERT INTO {raw_table(name).sql}"
-        f" SELECT {load_id}, {incoming.source_row}, {key}, {columns}"
-        f" FROM {incoming.relation} WHERE {quote(ROW_FAILURE)} IS NULL"
-    )
-    return int(inserted.fetchall()[0][0])
+        f" SELECT {load_id}, {incoming.source_row}, {key}, {columns} {wanted}"
+    ).fetchall()
+    if is_erased is None:
+        return int(inserted[0][0]), 0
+    erased = connection.execute(f"SELECT count(*) {readable} AND {is_erased}").fetchall()
+    return int(inserted[0][0]), int(erased[0][0])
 
 
 def _next_load_id(connection: Connection) -> int:
@@ -161,10 +175,10 @@ def _next_load_id(connection: Connection) -> int:
 
 
 def _summarise(connection: Connection, name: str) -> tuple[int, int, int]:
-    ids = ", ".join(literal(load.load_id) for load in current_loads(connection, name))
+    ids = ", ".join(literal(load.load_id) for load in current_loads(connection, name)) or "NULL"
     rows, rejected_rows, rejected_values = connection.execute(
-        "SELECT sum(rows), sum(rejected_rows), sum(rejected_values)"
-        f" FROM {SOURCE_LOADS.sql} WHERE load_id IN ({ids})"
+        "SELECT coalesce(sum(rows), 0), coalesce(sum(rejected_rows), 0),"
+        f" coalesce(sum(rejected_values), 0) FROM {SOURCE_LOADS.sql} WHERE load_id IN ({ids})"
     ).fetchall()[0]
     return int(rows), int(rejected_rows), int(rejected_values)
 

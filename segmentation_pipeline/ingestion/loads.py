@@ -18,6 +18,7 @@ from segmentation_pipeline.warehouse import (
     Table,
     column_types,
     drop_relation,
+    has_table,
     literal,
     quote,
 )
@@ -122,7 +123,7 @@ def make_audit_tables(connection: Connection) -> None:
 
 def current_loads(connection: Connection, name: str) -> list[Load]:
     """List the loads whose rows are in a source's raw table, by load_id."""
-    if not _exists(connection, raw_table(name)) or not _exists(connection, SOURCE_LOADS):
+    if not has_table(connection, raw_table(name)) or not has_table(connection, SOURCE_LOADS):
         return []
     found = connection.execute(
         "SELECT load_id, file, digest, specification_digest, snapshot_date"
@@ -216,7 +217,7 @@ def align_raw_table(connection: Connection, name: str, source: SourceSpec) -> No
         **{column: SQL_TYPES[declared.type] for column, declared in source.columns.items()},
     }
     typed = ", ".join(f"{quote(column)} {kind}" for column, kind in wanted.items())
-    if not _exists(connection, table):
+    if not has_table(connection, table):
         connection.execute(f"CREATE TABLE {table.sql} ({typed})")
         return
     present = column_types(connection, table)
@@ -261,13 +262,3 @@ def _refuse_copies(name: str, files: Sequence[SourceFile]) -> None:
                 f"source {name}: {file.name} is a copy of {other}; remove one of them, or its rows "
                 "would count twice"
             )
-
-
-def _exists(connection: Connection, table: Table) -> bool:
-    return bool(
-        connection.execute(
-            "SELECT 1 FROM information_schema.tables WHERE table_catalog = current_database()"
-            " AND table_schema = ? AND table_name = ?",
-            [table.schema, table.name],
-        ).fetchall()
-    )

@@ -80,6 +80,8 @@ def refuse_many(
 
     It is a share of the file, so that a file is judged alike on whichever night it is loaded.
     """
+    if rows + rejected == 0 and source.minimum_rows == 0:
+        return
     if rows == 0 or rejected / (rows + rejected) > source.maximum_rejected_share:
         share = rejected / (rows + rejected)
         raise SourceError(

@@ -4,9 +4,11 @@
 was made by the rooms before; what a table means is its contract.
 """
 
+from segmentation_pipeline.publication.erasure import Erasure, erase_customers
 from segmentation_pipeline.publication.gate import validation_faults
 from segmentation_pipeline.publication.manifest import Manifest
 from segmentation_pipeline.publication.plan import ReadySegmentation
+from segmentation_pipeline.publication.pseudonyms import pseudonym_key
 from segmentation_pipeline.publication.publishing import Publication, personal_columns, publish
 from segmentation_pipeline.publication.tables import work_tables
 from segmentation_pipeline.publication.verification import read_published, verify
@@ -18,12 +20,15 @@ from segmentation_pipeline.publication.versions import (
 )
 
 __all__ = [
+    "Erasure",
     "Manifest",
     "Publication",
     "ReadySegmentation",
     "current_version",
+    "erase_customers",
     "kept_versions",
     "personal_columns",
+    "pseudonym_key",
     "publish",
     "read_published",
     "rollback",

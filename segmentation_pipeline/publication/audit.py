@@ -8,6 +8,7 @@ from pathlib import Path
 
 from segmentation_pipeline.contracts import CONTRACTS, Contract
 from segmentation_pipeline.publication.building import parquet_file
+from segmentation_pipeline.publication.exports import export_faults
 from segmentation_pipeline.publication.manifest import DATABASE, Manifest
 from segmentation_pipeline.warehouse import (
     Connection,
@@ -43,6 +44,23 @@ _CROSS_CHECKS = {
         FROM (SELECT sum(share) AS total FROM segments GROUP BY segmentation)
         WHERE (abs(total - 1) <= {_TOLERANCE}) IS NOT TRUE
         """,
+    "segments whose KPIs of the newest date are not of all their customers": """
+        FROM (
+            SELECT segmentation, segment_id, as_of AS kpi_date, customers AS assigned
+            FROM segments WHERE customers > 0
+        )
+        JOIN (SELECT DISTINCT segmentation, kpi, kpi_date FROM segment_kpis)
+            USING (segmentation, kpi_date)
+        LEFT JOIN segment_kpis USING (segmentation, segment_id, kpi, kpi_date)
+        WHERE customers IS DISTINCT FROM assigned
+        """,
+    "KPIs of a date whose segments don't add up to everybody": """
+        FROM (
+            SELECT sum(customers * if(segment_id = 'everybody', -1, 1)) AS difference
+            FROM segment_kpis GROUP BY segmentation, kpi, kpi_date
+        )
+        WHERE difference <> 0
+        """,
 }
 # Rows of `segments` that are none, by the end of their ids.
 _NO_SEGMENTS = ("noise", "unknown", "ineligible")
@@ -56,6 +74,7 @@ _SEGMENT_REFERENCES = {
 
 _REGISTRY_REFERENCES = {
     "segments": ("segment_id",),
+    "strategy_assignments": ("segment_id",),
     "segment_history": ("segment_id",),
     "segment_transitions": ("from_segment_id", "to_segment_id"),
     "segment_movements": ("from_segment_id", "to_segment_id"),
@@ -80,6 +99,7 @@ def audit_version(
                 faults += _row_faults(connection, contract)
             faults += _cross_faults(connection, manifest)
             faults += _personal_faults(connection, personal)
+            faults += export_faults(connection, folder)
     wal = folder / f"{DATABASE}.wal"
     if wal.exists():
         faults.append(f"{wal.name} is beside the file: it was not closed")

@@ -1,10 +1,12 @@
 """Writes a version into its staging folder: one DuckDB file, its Parquet twins, a manifest."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from segmentation_pipeline.contracts import CONTRACTS, Contract, contracts_digest
+from segmentation_pipeline.measurement.lists import STRATEGY_LISTS
+from segmentation_pipeline.publication.exports import write_exports
 from segmentation_pipeline.publication.manifest import (
     DATABASE,
     PARQUET,
@@ -13,6 +15,7 @@ from segmentation_pipeline.publication.manifest import (
     write_manifest,
 )
 from segmentation_pipeline.publication.plan import BEFORE, Plan
+from segmentation_pipeline.publication.pseudonyms import key_fingerprint
 from segmentation_pipeline.publication.tables import published_table_sql
 from segmentation_pipeline.specification.home import Home
 from segmentation_pipeline.warehouse import (
@@ -27,7 +30,8 @@ from segmentation_pipeline.warehouse import (
 OnStep = Callable[[str], None]
 """Told in words what comes next, before it is done: for progress, and for tests that kill."""
 
-_NEXT = "version-next"
+NEXT = "version-next"
+"""The version that is being built, attached for writing."""
 # The oldest format that duckdb 2.0 writes: what it writes by default, 1.4 and older cannot open.
 _STORAGE_VERSION = "v1.2.0"
 _ROW_GROUP_ROWS = 122_880
@@ -36,8 +40,17 @@ _ROW_GROUP_ROWS = 122_880
 @contextmanager
 def attached_version(connection: Connection, folder: Path) -> Iterator[None]:
     """Attach a version's file read-only as `BEFORE`, for the length of a `with` block."""
-    with _attached(connection, folder / DATABASE, BEFORE, "READ_ONLY"):
+    with attached(connection, folder / DATABASE, BEFORE, "READ_ONLY"):
         yield
+
+
+@contextmanager
+def new_database(connection: Connection, folder: Path) -> Iterator[None]:
+    """Attach the new file of a version as `NEXT`, and leave it whole: nothing beside it."""
+    option = f"STORAGE_VERSION {literal(_STORAGE_VERSION)}"
+    with attached(connection, folder / DATABASE, NEXT, option):
+        yield
+        connection.execute(f"CHECKPOINT {quote(NEXT)}")
 
 
 def build_version(
@@ -48,19 +61,20 @@ def build_version(
     The version before must be attached. Nothing is held in Python: rows go from the warehouse to
     both forms within DuckDB, which spills what it sorts.
     """
-    file = staged / DATABASE
-    with _attached(connection, file, _NEXT, f"STORAGE_VERSION {literal(_STORAGE_VERSION)}"):
+    with new_database(connection, staged):
         with transaction(connection):
             for contract in CONTRACTS.values():
                 on_step(f"write {contract.name}")
                 _write_table(connection, home, plan, contract)
-        rows = {name: count_rows(connection, Table(_NEXT, name)) for name in CONTRACTS}
+        rows = {name: count_rows(connection, Table(NEXT, name)) for name in CONTRACTS}
         (staged / PARQUET).mkdir()
         for contract in CONTRACTS.values():
             on_step(f"write {contract.name} as Parquet")
-            _copy_to_parquet(connection, contract, parquet_file(staged, contract.name))
+            copy_to_parquet(connection, contract.name, contract.key, staged)
+        on_step("write the lists of who gets what")
+        assignments = Table(NEXT, "strategy_assignments")
+        write_exports(connection, home, plan, STRATEGY_LISTS, assignments, staged)
         on_step(f"close {DATABASE}")
-        connection.execute(f"CHECKPOINT {quote(_NEXT)}")
     on_step("write the manifest")
     manifest = Manifest(
         version=staged.name,
@@ -69,6 +83,7 @@ def build_version(
         night=plan.build.as_of,
         run_id=plan.build.run_id,
         contracts_digest=contracts_digest(),
+        pseudonym_key=None if plan.pseudonym_key is None else key_fingerprint(plan.pseudonym_key),
         segmentations=plan.segmentations(),
         rows=rows,
         files=describe_files(staged),
@@ -83,7 +98,7 @@ def parquet_file(folder: Path, table: str) -> Path:
 
 
 def _write_table(connection: Connection, home: Home, plan: Plan, contract: Contract) -> None:
-    table = Table(_NEXT, contract.name)
+    table = Table(NEXT, contract.name)
     query = published_table_sql(connection, home, plan, contract)
     connection.execute(f"CREATE TABLE {table.sql} AS {query}")
     connection.execute("; ".join(_comments_sql(table, contract)))
@@ -98,18 +113,21 @@ def _comments_sql(table: Table, contract: Contract) -> Iterator[str]:
         yield f"COMMENT ON COLUMN {table.sql}.{quote(column.name)} IS {comment}"
 
 
-def _copy_to_parquet(connection: Connection, contract: Contract, path: Path) -> None:
+def copy_to_parquet(connection: Connection, table: str, key: Sequence[str], staged: Path) -> None:
+    """Write a table of the version that is being built as Parquet, in the order of its key."""
     # The rows were written in this order, but without saying so DuckDB may hand them over in
     # another: the warehouse does not ask it to preserve order, which would cost memory.
-    key = ", ".join(quote(name) for name in contract.key)
+    order = ", ".join(quote(name) for name in key)
     connection.execute(
-        f"COPY (FROM {Table(_NEXT, contract.name).sql} ORDER BY {key}) TO {literal(str(path))}"
+        f"COPY (FROM {Table(NEXT, table).sql} ORDER BY {order})"
+        f" TO {literal(str(parquet_file(staged, table)))}"
         f" (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {_ROW_GROUP_ROWS})"
     )
 
 
 @contextmanager
-def _attached(connection: Connection, path: Path, name: str, option: str) -> Iterator[None]:
+def attached(connection: Connection, path: Path, name: str, option: str) -> Iterator[None]:
+    """Attach a DuckDB file under a name, for the length of a `with` block."""
     connection.execute(f"ATTACH {literal(str(path))} AS {quote(name)} ({option})")
     try:
         yield

@@ -8,7 +8,7 @@ import datetime as dt
 from collections.abc import Iterable
 
 from segmentation_pipeline.errors import PublicationError
-from segmentation_pipeline.warehouse import Connection, Table, read_build
+from segmentation_pipeline.warehouse import Connection, Table, has_table, read_build
 
 VALIDATION_RESULTS = Table("core", "validation_results")
 _NAMED_FAILURES = 5
@@ -22,13 +22,7 @@ def validation_faults(connection: Connection, tables: Iterable[Table], as_of: dt
     result is the one that made the table, not the one that looked at it. A failed warning does
     not count.
     """
-    has_results = bool(
-        connection.execute(
-            "SELECT 1 FROM information_schema.tables WHERE table_catalog = current_database()"
-            " AND table_schema = ? AND table_name = ?",
-            [VALIDATION_RESULTS.schema, VALIDATION_RESULTS.name],
-        ).fetchall()
-    )
+    has_results = has_table(connection, VALIDATION_RESULTS)
     faults = []
     for table in tables:
         build = read_build(connection, table)

@@ -22,7 +22,8 @@ class _Record(BaseModel):
 class Origin(_Record):
     """What a segmentation's current rows were made of: equal origins make equal rows.
 
-    `fitting_digest` is of what the model depends on in the YAML; None of an earlier release.
+    `fitting_digest` is of what the model depends on in the YAML, `decisions_digest` of what was
+    decided about models up to the date; None of an earlier release.
     """
 
     as_of: dt.date
@@ -33,6 +34,7 @@ class Origin(_Record):
     model_digest: str
     model_version: int
     algorithm: str
+    decisions_digest: str | None = None
 
 
 class PublishedSegmentation(_Record):
@@ -54,7 +56,8 @@ class Manifest(_Record):
 
     `previous` is the version that was in force when this one was built, and the one that rollback
     returns to. `as_of` is the newest date among its segmentations; `night` is the date of the run
-    that built it, an older one where a past date was run again.
+    that built it, an older one where a past date was run again. `pseudonym_key` is the fingerprint
+    of the key of the customers' pseudonyms; None where they are published under their ids.
     """
 
     format: Literal[1] = 1
@@ -64,6 +67,7 @@ class Manifest(_Record):
     night: dt.date
     run_id: str
     contracts_digest: str
+    pseudonym_key: str | None = None
     segmentations: Mapping[str, PublishedSegmentation]
     rows: Mapping[str, int]
     files: Mapping[str, PublishedFile]

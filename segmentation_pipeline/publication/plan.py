@@ -4,12 +4,14 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from segmentation_pipeline.contracts import contracts_digest
 from segmentation_pipeline.errors import PublicationError
 from segmentation_pipeline.ingestion.loads import current_loads
+from segmentation_pipeline.ingestion.tombstones import erased_digests
 from segmentation_pipeline.publication.manifest import Manifest, Origin, PublishedSegmentation
+from segmentation_pipeline.publication.pseudonyms import key_fingerprint
 from segmentation_pipeline.specification.home import Home, fitting_digest
 from segmentation_pipeline.specification.home import digest as specification_digest
 from segmentation_pipeline.warehouse import Build, Connection, Table
@@ -23,6 +25,7 @@ class ReadySegmentation:
     """A segmentation whose work tables are complete for the date, and the model behind them.
 
     `silhouette` is the model's when it was fitted, None where it has none (one segment).
+    `decisions_digest` is of what was decided about models up to the date.
     """
 
     model_version: int
@@ -30,6 +33,7 @@ class ReadySegmentation:
     preparation_digest: str
     algorithm: str
     silhouette: float | None
+    decisions_digest: str | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class Plan:
     fresh: tuple[str, ...]
     kept: tuple[str, ...]
     before: Manifest | None
+    pseudonym_key: bytes | None = field(default=None, repr=False)
 
     @property
     def as_of(self) -> dt.date:
@@ -76,11 +81,20 @@ def make_plan(
     build: Build,
     ready: Mapping[str, ReadySegmentation],
     before: Manifest | None,
+    pseudonym_key: bytes | None = None,
 ) -> Plan:
     """Decide where the rows of the next version come from.
 
-    Raises PublicationError where a segmentation is not the home's, or where none is ready.
+    Raises PublicationError where a segmentation is not the home's, where none is ready, or where
+    customers are called otherwise in the version before.
     """
+    if before is not None and before.pseudonym_key != _fingerprint(pseudonym_key):
+        raise PublicationError(
+            f"customers are called otherwise in version {before.version}: the key of the "
+            "pseudonyms is another one, or was added or left out. Restore it (`publication."
+            "pseudonym_key_variable` of customers.yaml), or move the folder `published` away to "
+            "begin anew"
+        )
     unknown = sorted(ready.keys() - home.segmentations.keys())
     if unknown:
         raise PublicationError(f"{home.path} has no segmentation {', '.join(unknown)}")
@@ -97,6 +111,7 @@ def make_plan(
             model_digest=ready[name].model_digest,
             model_version=ready[name].model_version,
             algorithm=ready[name].algorithm,
+            decisions_digest=ready[name].decisions_digest,
         )
         for name in sorted(ready)
     }
@@ -109,7 +124,11 @@ def make_plan(
     kept = tuple(
         name for name in sorted(home.segmentations) if name in published and name not in fresh
     )
-    return Plan(build, ready, origins, fresh, kept, before)
+    return Plan(build, ready, origins, fresh, kept, before, pseudonym_key)
+
+
+def _fingerprint(key: bytes | None) -> str | None:
+    return None if key is None else key_fingerprint(key)
 
 
 def is_news(connection: Connection, plan: Plan) -> bool:
@@ -137,9 +156,10 @@ def is_news(connection: Connection, plan: Plan) -> bool:
 def _source_digest(connection: Connection, home: Home, as_of: dt.date) -> str:
     """Digest the loads whose rows a night sees: a file that is gone changes it, as a new one does.
 
-    Snapshots of later dates don't count, unless there are no others and the oldest stands in.
+    Snapshots of later dates don't count, unless there are no others and the oldest stands in. Who
+    was erased counts too: the same files then say less.
     """
-    seen: list[tuple[str, ...]] = []
+    seen: list[tuple[str, ...]] = [("erased", erased) for erased in erased_digests(connection)[1]]
     for name in home.customers.sources:
         loads = current_loads(connection, name)
         in_time = [x for x in loads if x.snapshot_date is None or x.snapshot_date <= as_of]

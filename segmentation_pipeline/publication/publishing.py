@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segmentation_pipeline.errors import PublicationError
+from segmentation_pipeline.measurement.lists import STRATEGY_LISTS
 from segmentation_pipeline.publication import versions
 from segmentation_pipeline.publication.audit import audit_version
 from segmentation_pipeline.publication.building import OnStep, attached_version, build_version
@@ -56,13 +57,15 @@ def publish(
     ready: Mapping[str, ReadySegmentation],
     validated: Collection[Table],
     *,
+    pseudonym_key: bytes | None = None,
     on_step: OnStep = _say_nothing,
 ) -> Publication:
     """Publish the segmentations that are ready for a date, with the others as they were.
 
     `connection` is the home's warehouse, and the caller holds the home's lock. `ready` are the
     segmentations whose work tables are complete for the date; `validated` is every table that must
-    have passed its checks, as it now is; `on_step` is told in words what comes next.
+    have passed its checks, as it now is; `on_step` is told in words what comes next. With a
+    `pseudonym_key` customers are published under their pseudonyms.
     Raises PublicationError where something forbids it (readers keep the version before), and
     StaleUpstreamError where a work table was made for another date.
     """
@@ -72,11 +75,13 @@ def publish(
     for name in ready:
         require_builds(connection, work_tables(name), build.as_of)
     require_builds(connection, _HOME_TABLES, build.as_of)
+    if home.customers.experiments is not None:
+        require_builds(connection, [STRATEGY_LISTS], build.as_of)
     on_step("look at the version before")
     versions.clear_staging(published)
     versions.refuse_stale_wal(published)
     before = versions.current_version(published)
-    plan = make_plan(connection, home, build, ready, before)
+    plan = make_plan(connection, home, build, ready, before, pseudonym_key)
     with _attached_before(connection, published, before):
         if before is not None and not is_news(connection, plan):
             return _describe(published, before, is_news=False)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from segmentation_pipeline.contracts import CONTRACTS, Contract
 from segmentation_pipeline.errors import PublicationError
 from segmentation_pipeline.publication.plan import BEFORE, Plan
+from segmentation_pipeline.publication.pseudonyms import pseudonym_sql
 from segmentation_pipeline.specification.home import Home
 from segmentation_pipeline.warehouse import (
     Connection,
@@ -16,6 +17,7 @@ from segmentation_pipeline.warehouse import (
     quote,
 )
 
+CUSTOMER_ID = "customer_id"
 _MADE_HERE = ("segmentation_runs", "segment_crosstab")
 """Tables of the segmentations that are made of others while publishing."""
 
@@ -48,6 +50,7 @@ def published_table_sql(connection: Connection, home: Home, plan: Plan, contract
 
 def _fresh_sql(connection: Connection, home: Home, plan: Plan, contract: Contract) -> Iterable[str]:
     """Rows made by this night."""
+    key = plan.pseudonym_key
     night = {"as_of": literal(plan.build.as_of), "run_id": literal(plan.build.run_id)}
     if contract.name == "segmentation_runs":
         for name in plan.ready:
@@ -56,16 +59,16 @@ def _fresh_sql(connection: Connection, home: Home, plan: Plan, contract: Contrac
         is_of_any_date = contract.is_dated or contract.is_cumulative
         for name in plan.ready if is_of_any_date else plan.fresh:
             added = night | _of_segmentation(plan, name)
-            yield _work_table_sql(connection, contract, Table(name, contract.name), added)
+            yield _work_table_sql(connection, contract, Table(name, contract.name), added, key)
     elif contract.is_dated:
         # Results of other runs of this date are of rows that have been replaced since.
         yield (
-            _work_table_sql(connection, contract, Table("core", contract.name), night)
+            _work_table_sql(connection, contract, Table("core", contract.name), night, key)
             + " SEMI JOIN core.builds USING (table_name, as_of, run_id)"
             + f" WHERE as_of = {night['as_of']}"
         )
     elif plan.is_home_fresh:
-        yield _work_table_sql(connection, contract, Table("core", contract.name), night)
+        yield _work_table_sql(connection, contract, Table("core", contract.name), night, key)
 
 
 def _of_segmentation(plan: Plan, name: str) -> dict[str, str]:
@@ -109,7 +112,11 @@ def _among_sql(segmentations: Iterable[str]) -> str:
 
 
 def _work_table_sql(
-    connection: Connection, contract: Contract, table: Table, added: Mapping[str, str]
+    connection: Connection,
+    contract: Contract,
+    table: Table,
+    added: Mapping[str, str],
+    key: bytes | None,
 ) -> str:
     """Select a contract's columns from a work table, and from `added` those that it lacks."""
     try:
@@ -127,6 +134,8 @@ def _work_table_sql(
     if faults:
         raise PublicationError(f"{table} is not as its contract says: {'; '.join(faults)}")
     values = {**added, **{name: quote(name) for name in found}}
+    if CUSTOMER_ID in values:
+        values[CUSTOMER_ID] = pseudonym_sql(key, quote(CUSTOMER_ID))
     return f"{_values_sql(contract, values)} FROM {table.sql}"
 
 

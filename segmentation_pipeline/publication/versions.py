@@ -2,7 +2,8 @@
 
     published/current           -> versions/<version>           (the one link that moves)
     published/segments.duckdb   -> current/segments.duckdb      (never moves)
-    published/versions/<sequence>-<run>/{segments.duckdb, parquet/<table>.parquet, manifest.json}
+    published/versions/<sequence>-<run>/{segments.duckdb, parquet/<table>.parquet,
+                                            exports/<strategy>.*, manifest.json}
     published/.staging/         what a run is building
 
 Versions are ordered by their sequence, never by time: clocks go backwards.
@@ -60,6 +61,11 @@ def version_database(published: Path, version: str) -> Path:
 def version_folder(published: Path, version: str) -> Path:
     """Say where a version is kept."""
     return published / _VERSIONS / version
+
+
+def version_folders(published: Path) -> list[Path]:
+    """List the folders of all versions that are there, those included that nothing leads to."""
+    return sorted(path for path in (published / _VERSIONS).glob("*") if path.is_dir())
 
 
 def next_version(published: Path, run_id: str) -> str:

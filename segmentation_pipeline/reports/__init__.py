@@ -5,6 +5,7 @@ The tables that they are made from belong to the other rooms.
 
 from segmentation_pipeline.reports.charts import candidates_chart, distance_share_chart
 from segmentation_pipeline.reports.drawing import Chart
+from segmentation_pipeline.reports.drift_chart import drift_chart
 from segmentation_pipeline.reports.maps import encoding_scatter, preprocessing_picture
 from segmentation_pipeline.reports.migration_chart import migration_chart
 from segmentation_pipeline.reports.report import make_report
@@ -14,6 +15,7 @@ __all__ = [
     "Chart",
     "candidates_chart",
     "distance_share_chart",
+    "drift_chart",
     "encoding_scatter",
     "heat_map_chart",
     "make_report",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from segmentation_pipeline.reports.edition import Edition, Row
+from segmentation_pipeline.reports.kpis import EVERYBODY, kpi_lines
 from segmentation_pipeline.reports.segment_charts import Names, marks, token
 from segmentation_pipeline.reports.views import Bar, Card, Part, SegmentRule, Strategy, Trait
 from segmentation_pipeline.reports.wording import bin_label, counted, number, percent, words
@@ -28,6 +29,7 @@ class _Told:
     personas: Mapping[str, Sequence[Row]]
     rules: Mapping[str, Sequence[Row]]
     strategies: Mapping[str, Sequence[Row]]
+    kpis: Mapping[str, Sequence[Row]]
     bins: Mapping[str, Sequence[Row]]
 
 
@@ -43,6 +45,7 @@ def make_cards(edition: Edition, name: str, segments: Sequence[Row], names: Name
                 "segment_personas",
                 "segment_rules",
                 "segment_strategies",
+                "segment_kpis",
                 "feature_distributions",
             )
         )
@@ -120,6 +123,7 @@ def _card(row: Row, part: Part, told: _Told, *, has_playbook: bool) -> Card:
             )
             if persona.get(key)
         ],
+        kpis=kpi_lines(told.kpis.get(segment_id, []), told.kpis.get(EVERYBODY, [])),
         rule=_rule(rules[0]) if rules else None,
         strategies=strategies,
         is_without_strategy=has_playbook and not strategies and not row["is_noise"],

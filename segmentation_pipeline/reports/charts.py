@@ -14,7 +14,6 @@ from segmentation_pipeline.reports.drawing import (
     Chart,
     Sheet,
     canvas,
-    render,
     shortened,
 )
 from segmentation_pipeline.reports.wording import family
@@ -44,7 +43,7 @@ def candidates_chart(candidates: Sequence[Row], sheet: Sheet = SCREEN) -> Chart:
         if not drawn:
             axes.set(xticks=[], yticks=[])
             axes.annotate(_NOTHING, (0.5, 0.5), xycoords="axes fraction", ha="center")
-            return render(figure, f"Empty chart: {_NOTHING}.", sheet)
+            return Chart(figure, f"Empty chart: {_NOTHING}.")
         for index, family in enumerate(families):
             rows = [row for row in drawn if row["algorithm"] == family]
             # Side by side, families of one silhouette don't hide each other.
@@ -60,7 +59,7 @@ def candidates_chart(candidates: Sequence[Row], sheet: Sheet = SCREEN) -> Chart:
             figure.legend(loc="outside lower center", ncols=2)
         else:
             figure.legend(loc="outside right upper")
-        return render(figure, _candidates_alt(drawn, families), sheet)
+        return Chart(figure, _candidates_alt(drawn, families))
 
 
 def distance_share_chart(shares: Mapping[str, float]) -> Chart:
@@ -93,7 +92,7 @@ def distance_share_chart(shares: Mapping[str, float]) -> Chart:
             f"{name} {percent:.0f} %"
             for name, percent in zip(names[:_MOST_TOLD], percents, strict=False)
         )
-        return render(figure, f"Bar chart. Share of the distance, largest first: {told}.")
+        return Chart(figure, f"Bar chart. Share of the distance, largest first: {told}.")
 
 
 def _draw_family(axes: "Axes", rows: Sequence[Row], colour: str, marker: str, shift: float) -> None:

@@ -10,7 +10,8 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,14 +56,13 @@ _STYLE: Mapping[Any, Any] = {
 
 @dataclass(frozen=True)
 class Sheet:
-    """What a chart is drawn on: its width in inches, and whether a PNG is wanted besides the SVG.
+    """What a chart is drawn on: its width in inches.
 
     Letters have one size in inches, so that a narrow sheet is read where a wide one would be shrunk
     beyond that.
     """
 
     width: float
-    has_png: bool
 
     @property
     def is_narrow(self) -> bool:
@@ -70,25 +70,41 @@ class Sheet:
         return self.width < 5.0
 
 
-SCREEN = Sheet(6.4, has_png=True)
-"""For Dagster's UI, which shows PNG."""
-PAGE = Sheet(7.4, has_png=False)
+SCREEN = Sheet(6.4)
+"""For Dagster's UI."""
+PAGE = Sheet(7.4)
 """For the column of a page that is 1,000 px wide or printed."""
-PHONE = Sheet(3.3, has_png=False)
+PHONE = Sheet(3.3)
 """For the screen of a phone, 360 px wide."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Chart:
-    """A picture, twice, and what it shows in words; `png` is empty where its sheet has none.
+    """A picture, and what it shows in words; drawn when one asks for it, as what one asks for.
 
-    `svg` is a document of its own: two of them in one page would share ids, so that `embedding`
-    gives them others.
+    Dagster's UI shows the PNG and a page the SVG, and to draw both took twice as long. Neither has
+    dates or versions in it. The SVG is a document of its own: two of them in one page would share
+    ids, so that `embedding` gives them others.
     """
 
-    svg: str
-    png: bytes
+    figure: "Figure" = field(repr=False)
     alt: str
+
+    @cached_property
+    def svg(self) -> str:
+        """The picture as SVG."""
+        with _style():
+            text = io.StringIO()
+            self.figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+            return text.getvalue()
+
+    @cached_property
+    def png(self) -> bytes:
+        """The picture as PNG."""
+        with _style():
+            content = io.BytesIO()
+            self.figure.savefig(content, format="png", metadata={"Software": None})
+            return content.getvalue()
 
 
 @contextmanager
@@ -98,23 +114,10 @@ def canvas(width: float, height: float) -> Iterator["Figure"]:
     A reader's own `matplotlibrc` changes nothing. The style is matplotlib's global one for as long
     as the block lasts, so charts are drawn one after the other, never in threads.
     """
-    with _quietly():
-        import matplotlib as mpl
+    with _style():
         from matplotlib.figure import Figure
 
-        with mpl.rc_context():
-            mpl.rcdefaults()
-            mpl.rcParams.update(_STYLE)
-            yield Figure(figsize=(width, height), layout="constrained")
-
-
-def render(figure: "Figure", alt: str, sheet: Sheet = SCREEN) -> Chart:
-    """Write a figure as SVG and PNG, without dates or versions; to be called within `canvas`."""
-    svg, png = io.StringIO(), io.BytesIO()
-    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
-    if sheet.has_png:
-        figure.savefig(png, format="png", metadata={"Software": None})
-    return Chart(svg.getvalue(), png.getvalue(), alt)
+        yield Figure(figsize=(width, height), layout="constrained")
 
 
 def principal_components(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], list[float]]:
@@ -143,6 +146,17 @@ def shortened(text: object, longest: int = 28) -> str:
     """
     line = " ".join(str(text).split())
     return line if len(line) <= longest else line[: longest - 1].rstrip() + "…"
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    with _quietly():
+        import matplotlib as mpl
+
+        with mpl.rc_context():
+            mpl.rcdefaults()
+            mpl.rcParams.update(_STYLE)
+            yield
 
 
 @contextmanager

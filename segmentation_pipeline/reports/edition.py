@@ -23,6 +23,7 @@ _TABLES = (
     "segment_personas",
     "segment_rules",
     "segment_strategies",
+    "segment_kpis",
     "sensitive_shares",
     "segment_map",
     "feature_distributions",
@@ -33,6 +34,8 @@ _TABLES = (
     "segment_transitions",
     "segment_migration",
     "segment_nights",
+    "refit_decision",
+    "challenger_nights",
     "segmentation_runs",
     "cleaning_report",
     "source_loads",
@@ -92,6 +95,8 @@ def _read(connection: Connection, name: str) -> list[Row]:
             f" WHERE as_of IN (SELECT DISTINCT as_of FROM {table} ORDER BY as_of DESC"
             f" LIMIT {_MOST_DATES if contract.has_segmentation else 1})"
         )
+    elif name == "segment_kpis":
+        newest = " QUALIFY kpi_date = max(kpi_date) OVER (PARTITION BY segmentation)"
     key = ", ".join(quote(column) for column in contract.key)
     query = f"SELECT {columns} FROM {table}{newest} ORDER BY {key}"
     rows: list[Row] = connection.sql(query).to_arrow_table().to_pylist()

@@ -72,10 +72,13 @@ def make_lens(edition: Edition, name: str, title: str, description: str) -> Lens
         differences=heat_picture(key, edition.of("segment_profiles", name), names),
         cards=make_cards(edition, name, shown, names),
         cards_more=_left_out(len(segments)),
-        movement=_movement(edition.of("segment_nights", name), as_of),
-        movement_picture=migration_picture(key, migration, names),
+        movement=_movement(edition.of("segment_nights", name), as_of)
+        + _decision(edition.tonight("refit_decision", name, as_of)),
+        movement_picture=migration_picture(
+            key, migration, names, {row["segment_id"]: row["customers"] for row in segments}
+        ),
         transitions=_transitions(edition.tonight("segment_transitions", name, as_of), called),
-        choice=_choice(candidates),
+        choice=_choice(candidates) + _challenger(edition.tonight("challenger_nights", name, as_of)),
         candidates=candidates_picture(key, candidates),
         preparation=_preparation(variants),
         variants=_variants_grid(variants) if variants else None,
@@ -144,6 +147,18 @@ def _movement(nights: Sequence[Row], as_of: object) -> str:
     return f"{moved}; {listed(parts)}.{held}{why}"
 
 
+def _decision(rows: Sequence[Row]) -> str:
+    """Say what became of the model; nothing on its first night."""
+    return "".join(
+        {
+            "keep": " The model was kept.",
+            "refit": f" Another model is due: {row['reasons']}.",
+            "alert": f" Something is off that no new model mends: {row['reasons']}.",
+        }.get(str(row["decision"]), "")
+        for row in rows
+    )
+
+
 def _transitions(rows: Sequence[Row], called: Names) -> list[str]:
     if not any(row["from_segment_id"] for row in rows):
         return []
@@ -175,6 +190,10 @@ def _choice(candidates: Sequence[Row]) -> str:
         f"{counted(tried, 'method')}. {family(row['algorithm'])} with {row['segments']} segments "
         f"was chosen: {reason}."
     )
+
+
+def _challenger(rows: Sequence[Row]) -> str:
+    return "".join(f" Meanwhile, {row['sentence']}." for row in rows)
 
 
 def _preparation(variants: Sequence[Row]) -> str:

@@ -16,7 +16,6 @@ from segmentation_pipeline.reports.drawing import (
     Chart,
     canvas,
     principal_components,
-    render,
     shortened,
 )
 
@@ -69,7 +68,7 @@ def encoding_scatter(encodings: Sequence[Row], title: str = "") -> Chart:
         if title:
             axes.set_title(title)
         labelled = _label_points(figure, axes, mapped.points, names)
-        return render(figure, _encoding_alt(mapped, names, labelled))
+        return Chart(figure, _encoding_alt(mapped, names, labelled))
 
 
 def preprocessing_picture(variants: Sequence[PreparedVariant]) -> Chart:
@@ -95,7 +94,7 @@ def preprocessing_picture(variants: Sequence[PreparedVariant]) -> Chart:
         )
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside right upper")
-        return render(figure, _preprocessing_alt(shown))
+        return Chart(figure, _preprocessing_alt(shown))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,6 @@
 """The pictures of a segmentation's part of the report, each with its numbers as a table."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from segmentation_pipeline.reports.charts import candidates_chart
 from segmentation_pipeline.reports.drawing import PAGE, PHONE, Chart, Sheet
@@ -54,7 +54,9 @@ def candidates_picture(key: str, candidates: Sequence[Row]) -> Picture | None:
     )
 
 
-def migration_picture(key: str, migration: Sequence[Row], names: Names) -> Picture | None:
+def migration_picture(
+    key: str, migration: Sequence[Row], names: Names, sizes: Mapping[str, int]
+) -> Picture | None:
     """Draw who went where; nothing on a first night, when all have just come."""
     if not any(row["from_segment_id"] for row in migration):
         return None
@@ -63,15 +65,20 @@ def migration_picture(key: str, migration: Sequence[Row], names: Names) -> Pictu
         f"{key}-migration",
         "Who moved",
         "Left: the night before. Right: tonight. A band is as thick as it has customers; pale "
-        "bands stayed.",
-        lambda sheet: migration_chart(migration, names, sheet),
+        "bands stayed."
+        + (
+            " Lines without a number: too few went that way, if any, to be told."
+            if any(row["customers"] is None for row in rows)
+            else ""
+        ),
+        lambda sheet: migration_chart(migration, names, sheet, sizes=sizes),
         Grid(
             ("From", "To", "Customers", "Why"),
             [
                 (
                     _called(row["from_segment_id"], names, "not there"),
                     _called(row["to_segment_id"], names, "not there"),
-                    f"{row['customers']:,}",
+                    "withheld" if row["customers"] is None else f"{row['customers']:,}",
                     str(row["reason"]),
                 )
                 for row in rows

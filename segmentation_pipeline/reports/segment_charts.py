@@ -20,7 +20,6 @@ from segmentation_pipeline.reports.drawing import (
     Chart,
     Sheet,
     canvas,
-    render,
     shortened,
 )
 
@@ -92,7 +91,7 @@ def map_chart(points: Sequence[Row], segments: Names, sheet: Sheet = SCREEN) -> 
         axes.set_yticks([])
         axes.set_xlabel(_arrow(points[0]["x_meaning"], sheet))
         axes.set_ylabel(_arrow(points[0]["y_meaning"], sheet))
-        return render(figure, _map_alt(points, segments), sheet)
+        return Chart(figure, _map_alt(points, segments))
 
 
 def sizes_chart(rows: Sequence[Row], segments: Names, sheet: Sheet = SCREEN) -> Chart:
@@ -125,7 +124,7 @@ def sizes_chart(rows: Sequence[Row], segments: Names, sheet: Sheet = SCREEN) -> 
             f"{segments[row['segment_id']]}: {row['customers']:,} ({row['share']:.0%})"
             for row in shown[:_TOLD]
         )
-        return render(figure, f"Bar chart of customers by segment. {told}.", sheet)
+        return Chart(figure, f"Bar chart of customers by segment. {told}.")
 
 
 def heat_map_chart(profiles: Sequence[Row], segments: Names, sheet: Sheet = SCREEN) -> Chart:
@@ -162,7 +161,7 @@ def heat_map_chart(profiles: Sequence[Row], segments: Names, sheet: Sheet = SCRE
         describing = sum(row["use"] == "clustering" for row in features)
         if 0 < describing < len(features):
             axes.axhline(describing - 0.5, color=INK, lw=1.2)
-        return render(figure, _heat_alt(shown, segments), sheet)
+        return Chart(figure, _heat_alt(shown, segments))
 
 
 def told_features(profiles: Sequence[Row]) -> list[Row]:

@@ -94,6 +94,8 @@ class Card:
     traits: Sequence[Trait]
     about: Sequence[tuple[str, str]]
     """What they want, how they behave, what they are worth."""
+    kpis: Sequence[tuple[str, str]]
+    """How they do, by the home's KPIs."""
     rule: SegmentRule | None
     strategies: Sequence[Strategy]
     is_without_strategy: bool

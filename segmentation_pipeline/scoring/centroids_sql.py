@@ -150,6 +150,11 @@ def _comment(found: PublishedModel, features: Sequence[str]) -> str:
         "-- NULL is a missing value.",
         "--   customer_id",
     ]
+    if found.spec.typing is not None:
+        sources = ", ".join(found.spec.typing.sources)
+        lines[3:3] = [
+            f"-- Who has no {sources} is typed by a night, and not by this: leave them out."
+        ]
     for name in features:
         feature = found.spec.features[name]
         told = " ".join(feature.description.split()) + (

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from segmentation_pipeline.errors import PipelineError, SourceError
+from segmentation_pipeline.features.aggregates import ZERO_WITHOUT_ROWS
 from segmentation_pipeline.features.dependencies import columns_read, features_read
 from segmentation_pipeline.ingestion.typing_sql import SQL_TYPES
 from segmentation_pipeline.scoring.published_model import PublishedModel
@@ -14,6 +15,7 @@ from segmentation_pipeline.specification.home import feature_column
 from segmentation_pipeline.specification.reading import nearest
 from segmentation_pipeline.specification.segmentation import SegmentationSpec
 from segmentation_pipeline.specification.sources import ColumnSpec, ColumnType
+from segmentation_pipeline.specification.typing_features import sources_read
 from segmentation_pipeline.warehouse import quote
 
 KEY = "customer_id"
@@ -46,6 +48,8 @@ def needed_features(found: PublishedModel) -> dict[str, FeatureSpec]:
     wanted = [row.feature for row in found.preparation.selection]
     if found.model.algorithm == "rules":
         wanted += found.model.feature_names
+    if found.typing is not None:
+        wanted += [row.feature for row in found.typing.preparation.selection]
     chosen: set[str] = set()
     while wanted:
         name = wanted.pop()
@@ -81,6 +85,12 @@ def columns_of_interest(found: PublishedModel) -> set[str]:
     read = _columns_of(found.spec.model_copy(update={"features": features})) | {*features}
     for condition in (found.spec.where, found.spec.eligible):
         read |= {*referenced_columns(condition)} if condition is not None else set()
+    if found.spec.typing is not None:
+        asked = {*found.spec.typing.sources}
+        read |= {f"has_{source}" for source in asked}
+        # Any of them tells that the customer has the source, whatever features read.
+        of_columns = found.customers.columns_by_source()
+        read |= {name for name, sources in of_columns.items() if {*sources} <= asked}
     return read - {"as_of"}
 
 
@@ -119,7 +129,7 @@ def scoring_spec(found: PublishedModel, given: Collection[str]) -> SegmentationS
     """Take features that are given, and aggregates that are not, from a column of their name.
 
     Nobody counted the events of a customer who is in no source: an aggregate that is not given is
-    missing, and not 0.
+    missing, and not 0. Conditions that read what is not given leave nobody out.
     """
     own_columns = {*found.customers.customer_columns()}
     features = {
@@ -128,15 +138,8 @@ def scoring_spec(found: PublishedModel, given: Collection[str]) -> SegmentationS
         else feature
         for name, feature in needed_features(found).items()
     }
-    conditions = [
-        condition
-        for condition in (found.spec.where, found.spec.eligible)
-        if condition is not None and {*referenced_columns(condition)} <= {*given, "as_of"}
-    ]
-    where = " AND ".join(f"({condition}\n)" for condition in conditions) or None
-    return found.spec.model_copy(
-        update={"features": features, "where": where, "eligible": None, "typing": None}
-    )
+    unchecked = unchecked_conditions(found, given)
+    return found.spec.model_copy(update={"features": features, **dict.fromkeys(unchecked, None)})
 
 
 def unchecked_conditions(found: PublishedModel, given: Collection[str]) -> list[str]:
@@ -160,12 +163,49 @@ def customers_sql(
     """Write the SELECT of the table `customers` of an input; what has no value there is NULL.
 
     `values` are expressions over `relation`, which has `customer_id`; `types` are of features.
+    Where nothing says whether customers have a source that typing asks for, those have it who have
+    a value of it.
     """
+    values = {**_has_sources(found, values), **values}
     selected = [
         f"CAST({values.get(name, 'NULL')} AS {SQL_TYPES[column.type]}) AS {quote(name)}"
         for name, column in known_columns(found, types).items()
     ]
     return f"SELECT customer_id, {', '.join(selected)} FROM {relation}"
+
+
+def _has_sources(found: PublishedModel, values: Mapping[str, str]) -> dict[str, str]:
+    """Write for each source that typing asks for whether any value that is of it alone is there.
+
+    Whoever has no events of a source has a count of 0 of them.
+    """
+    asked = found.spec.typing.sources if found.spec.typing is not None else []
+    return {
+        f"has_{source}": " OR ".join(
+            f"coalesce(CAST({value} AS DOUBLE), 0) <> 0"
+            if _is_zero_without_rows(found.spec, name)
+            else f"({value}) IS NOT NULL"
+            for name, value in values.items()
+            if _sources_of(found, name) == {source}
+        )
+        or "false"
+        for source in asked
+    }
+
+
+def _is_zero_without_rows(spec: SegmentationSpec, name: str) -> bool:
+    feature = spec.features.get(name)
+    aggregate = None if feature is None else feature.aggregate
+    return aggregate is not None and aggregate.function in ZERO_WITHOUT_ROWS
+
+
+def _sources_of(found: PublishedModel, name: str) -> frozenset[str]:
+    """Name the sources of what an input may have: a column of `customers`, or a feature."""
+    of_columns = found.customers.columns_by_source()
+    if name in of_columns:
+        return frozenset(of_columns[name])
+    known = name in found.spec.features
+    return sources_read(name, found.spec, found.customers) if known else frozenset()
 
 
 def no_events_sql(customers: CustomersSpec) -> dict[str, str]:

@@ -8,6 +8,11 @@ from numpy.typing import NDArray
 
 from segmentation_pipeline.features.engineered import feature_types, make_engineered_features
 from segmentation_pipeline.features.matrix import check_features
+from segmentation_pipeline.features.participation import (
+    customers_of_part_sql,
+    features_of_typed,
+    grouped_features,
+)
 from segmentation_pipeline.features.transform import feature_matrix_sql
 from segmentation_pipeline.scoring.columns import (
     InputColumns,
@@ -20,6 +25,7 @@ from segmentation_pipeline.scoring.columns import (
 )
 from segmentation_pipeline.scoring.customers import CUSTOMERS
 from segmentation_pipeline.scoring.published_model import PublishedModel
+from segmentation_pipeline.segments.hysteresis import PREVIOUS
 from segmentation_pipeline.specification.features import FeatureSpec
 from segmentation_pipeline.warehouse import (
     Build,
@@ -31,16 +37,25 @@ from segmentation_pipeline.warehouse import (
     write_table,
 )
 
+LACKING = "lacking features"
+"""Column: how many of the features that typing reads have no value."""
+
 
 @dataclass(frozen=True)
 class Engineered:
     """The features of those who take part, and what to say of it.
 
-    `query` selects `customer_id`, the columns of the feature matrix, and each of `features` as
-    `value_column` names it.
+    `grouped` holds those of the customers who are grouped by them. `query` selects these:
+    `customer_id`, the columns of the feature matrix, and each of `features` as `value_column` names
+    it. `typed` selects those who are typed: `customer_id`, the columns that typing reads,
+    `hysteresis.PREVIOUS`, and `LACKING`; None where nobody is. `ineligible` selects the
+    `customer_id` of who is not eligible.
     """
 
+    grouped: Table
     query: str
+    typed: str | None
+    ineligible: str | None
     features: Mapping[str, FeatureSpec]
     customers: int
     notes: tuple[str, ...]
@@ -82,7 +97,7 @@ def engineer(
     given = columns.columns
     spec = scoring_spec(found, given)
     made = make_engineered_features(connection, found.name, spec, found.customers, {}, build)
-    table = Table(found.name, "engineered_features")
+    table = grouped_features(found.name, spec)
     check_features(found.preparation, found.name, column_types(connection, table))
     told = {
         row.feature: spec.features[row.feature]
@@ -107,11 +122,6 @@ def engineer(
         f"`{setting}` reads columns that are not in the input: nobody is left out by it"
         for setting in unchecked_conditions(found, given)
     ]
-    if found.spec.typing is not None:
-        notes.append(
-            f"{found.name} learns the segments of customers who lack a source; here all are scored "
-            "by its features, with what is missing filled in"
-        )
     if made.left_out:
         notes.append(f"{made.left_out:,} customers do not take part in {found.name}: no segment")
     absent = ", ".join(
@@ -121,7 +131,28 @@ def engineer(
     )
     if absent:
         notes.append(f"customers without a value, of {made.rows:,}: {absent}")
-    return Engineered(query, told, made.rows, tuple(notes))
+    ineligible = None
+    if spec.eligible is not None:
+        ineligible = customers_of_part_sql(found.name, "ineligible")
+    return Engineered(table, query, _typed_sql(found), ineligible, told, made.rows, tuple(notes))
+
+
+def _typed_sql(found: PublishedModel) -> str | None:
+    """Write the SELECT of those who are typed; of nobody it is known where they were last night."""
+    if found.spec.typing is None:
+        return None
+    silent = features_of_typed(found.name)
+    nowhere = f"CAST(NULL AS INTEGER) AS {quote(PREVIOUS)}"
+    if found.typing is None:
+        return f"SELECT customer_id, 0 AS {quote(LACKING)}, {nowhere} FROM {silent.sql}"
+    preparation = found.typing.preparation
+    kept = dict.fromkeys(row.feature for row in preparation.selection if row.is_kept)
+    lacking = " + ".join(f"CAST(silent.{quote(name)} IS NULL AS INTEGER)" for name in kept)
+    return (
+        f"SELECT matrix.*, {lacking} AS {quote(LACKING)}, {nowhere}"
+        f" FROM ({feature_matrix_sql(preparation, silent.sql)}) AS matrix"
+        f" JOIN {silent.sql} AS silent USING (customer_id)"
+    )
 
 
 def missing_vector(connection: Connection, found: PublishedModel) -> NDArray[np.float64]:

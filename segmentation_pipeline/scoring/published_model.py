@@ -14,11 +14,12 @@ from typing import Any
 
 from segmentation_pipeline.clustering.model import SegmentModel, load_model
 from segmentation_pipeline.clustering.registry import model_folder
+from segmentation_pipeline.clustering.typed.model import TypingModel, typing_of
 from segmentation_pipeline.errors import PublicationError, SpecificationError
 from segmentation_pipeline.features.preparation import Preparation
 from segmentation_pipeline.publication.building import parquet_file
 from segmentation_pipeline.publication.versions import current_version, version_folder
-from segmentation_pipeline.segments.identity import NOISE_LABEL, noise_id
+from segmentation_pipeline.segments.outside import outside_labels
 from segmentation_pipeline.specification.customers import CustomersSpec
 from segmentation_pipeline.specification.home import Home, fitting_digest
 from segmentation_pipeline.specification.reading import nearest
@@ -30,9 +31,10 @@ from segmentation_pipeline.warehouse import literal, open_in_memory
 class PublishedModel:
     """A segmentation as readers find it, and what puts customers into its segments.
 
-    `segment_ids` are in the order of the model's labels; `labels` say what ids are called, that of
-    noise among them. `means` are by segment id and feature, in its unit; `shares` by segment id,
-    feature and category: what the published profiles tell, where nothing is withheld.
+    `segment_ids` are in the order of the model's labels; `labels` say what ids are called, those of
+    rows that are no segment among them. `means` are by segment id and feature, in its unit;
+    `shares` by segment id, feature and category: what the published profiles tell, where nothing is
+    withheld.
     """
 
     name: str
@@ -45,6 +47,12 @@ class PublishedModel:
     labels: Mapping[str, str]
     means: Mapping[tuple[str, str], float]
     shares: Mapping[tuple[str, str, str], float]
+
+    @property
+    def typing(self) -> TypingModel | None:
+        """What types customers who lack a source; None where nobody is typed, or it was refused."""
+        typed = typing_of(self.model)
+        return None if typed is None or self.spec.typing is None else typed.model
 
 
 def load_published_model(home: Home, segmentation: str) -> PublishedModel:
@@ -89,7 +97,7 @@ def load_published_model(home: Home, segmentation: str) -> PublishedModel:
         model=model,
         preparation=Preparation.from_json(str(model.parameters["preparation"])),
         segment_ids=ids,
-        labels={noise_id(segmentation): NOISE_LABEL, **labels},
+        labels={**outside_labels(segmentation), **labels},
         means=means,
         shares=shares,
     )

@@ -6,9 +6,12 @@ The columns are those of `SCORES_SCHEMA`. `confidence` is what the family honest
 - a margin (others that measure a distance): 0 on the border to the runner-up, 1 where the customer
   is as typical of the segment as can be; it is no probability. Between prototypes it is t =
   (d_other^2 - d_own^2) / d(own, other)^2, cut to 0 .. 1; between core points 1 - d_own / d_other;
-- 1 where a rule decides, which holds or doesn't.
+- 1 where a rule decides, which holds or doesn't;
+- typing: of customers who lack a source that `typing` asks for, the probability of the likeliest
+  segment; below .6 theirs is unknown, and the likeliest is the runner-up. No feature is said to
+  decide.
 
-Who is in no segment, or in the only one, has none.
+Who is in no segment otherwise, or in the only one, has none.
 """
 
 import itertools
@@ -24,10 +27,22 @@ from segmentation_pipeline.clustering.assignment import assign_rows, read_column
 from segmentation_pipeline.clustering.families import assigner_of
 from segmentation_pipeline.clustering.fitted_model import outlier_distance
 from segmentation_pipeline.scoring.deciding import DecidingFeatures
-from segmentation_pipeline.scoring.engineering import Engineered, missing_vector, value_column
+from segmentation_pipeline.scoring.engineering import (
+    LACKING,
+    Engineered,
+    missing_vector,
+    value_column,
+)
 from segmentation_pipeline.scoring.published_model import PublishedModel
 from segmentation_pipeline.segments.identity import noise_id
 from segmentation_pipeline.segments.membership import named_labels
+from segmentation_pipeline.segments.outside import ineligible_id, unknown_id
+from segmentation_pipeline.segments.typed import (
+    ExpectedSizes,
+    Names,
+    ineligible_batches,
+    typed_batches,
+)
 from segmentation_pipeline.specification.features import FeatureSpec
 from segmentation_pipeline.warehouse import Connection, read_batches
 
@@ -67,11 +82,20 @@ def score_batches(
 ) -> Iterator[pa.RecordBatch]:
     """Score the customers of an input, in any order; `customer_id` is the row's number.
 
-    The assigner, and the SELECT behind its rows, are those of a night. Memory is that of a batch.
+    The assigner, the typing, and the SELECT behind their rows, are those of a night. Memory is that
+    of a batch.
     """
     if found.model.algorithm == "rules":
-        yield from _scored_by_rules(connection, found)
-        return
+        yield from _scored_by_rules(connection, found, engineered)
+    else:
+        yield from _scored_by_model(connection, found, engineered, threads)
+    with connection.cursor() as reading:
+        yield from _scored_otherwise(reading, found, engineered)
+
+
+def _scored_by_model(
+    connection: Connection, found: PublishedModel, engineered: Engineered, threads: int
+) -> Iterator[pa.RecordBatch]:
     missing = missing_vector(connection, found)
     names, model = found.model.feature_names, found.model
     deciding = DecidingFeatures(found, missing)
@@ -94,12 +118,62 @@ def score_batches(
             yield _scores(found, one, pa.array(lacking, pa.int32()), decided)
 
 
-def _scored_by_rules(connection: Connection, found: PublishedModel) -> Iterator[pa.RecordBatch]:
+def _scored_by_rules(
+    connection: Connection, found: PublishedModel, engineered: Engineered
+) -> Iterator[pa.RecordBatch]:
     with connection.cursor() as reading:
         spec = found.spec.clustering
-        for one in assigned_customers(reading, found.name, spec, found.model):
+        grouped = engineered.grouped
+        for one in assigned_customers(reading, found.name, spec, found.model, features=grouped):
             unknown = pa.nulls(one.num_rows, pa.int32())
             yield _scores(found, one, unknown, [()] * one.num_rows)
+
+
+def _scored_otherwise(
+    connection: Connection, found: PublishedModel, engineered: Engineered
+) -> Iterator[pa.RecordBatch]:
+    """Score those who are typed, and those who are not eligible, by what a night says of them."""
+    name = found.name
+    names = Names(found.segment_ids, noise_id(name), unknown_id(name), ineligible_id(name))
+    if engineered.typed is not None:
+        # One after the other: a night's rows, and what of a customer was lacking.
+        for batch in read_batches(connection, engineered.typed):
+            (rows,) = typed_batches([batch], found.typing, names, ExpectedSizes())
+            yield _outside_scores(found, rows, batch.column(LACKING).cast(pa.int32()))
+    if engineered.ineligible is not None:
+        for rows in ineligible_batches(read_batches(connection, engineered.ineligible), names):
+            yield _outside_scores(found, rows, pa.nulls(rows.num_rows, pa.int32()))
+
+
+def _outside_scores(
+    found: PublishedModel, rows: pa.RecordBatch, missing: pa.Array
+) -> pa.RecordBatch:
+    """Turn rows of `customer_segments` into scores; no feature decides."""
+    own, runner_up = rows.column("raw_segment_id"), rows.column("runner_up_segment_id")
+    confidence = rows.column("typing_confidence")
+    kind = pa.scalar("typing"), pa.scalar(None, pa.string())
+    columns: dict[str, pa.Array] = {
+        "customer_id": rows.column("customer_id"),
+        "segment_id": own,
+        "segment": _called(found, own),
+        "confidence": confidence,
+        "confidence_kind": pc.if_else(pc.is_valid(confidence), *kind),
+        "runner_up_segment_id": runner_up,
+        "runner_up_segment": _called(found, runner_up),
+        "is_borderline": rows.column("is_borderline"),
+        "is_outlier": rows.column("is_outlier"),
+        "is_noise": pc.invert(pc.is_in(own, pa.array(found.segment_ids, pa.string()))),
+        "missing_features": missing,
+    }
+    nothing = [pa.nulls(rows.num_rows, field.type) for field in SCORES_SCHEMA][len(columns) :]
+    return pa.record_batch([*columns.values(), *nothing], schema=SCORES_SCHEMA)
+
+
+def _called(found: PublishedModel, segment_ids: pa.Array) -> pa.Array:
+    return pa.array(
+        [None if one is None else found.labels.get(one, one) for one in segment_ids.to_pylist()],
+        pa.string(),
+    )
 
 
 def _decided(

@@ -1,4 +1,4 @@
-"""What a night changed: who entered and left each segment, and how many went from where to where.
+"""What a night changed: who entered and left each segment.
 
 What belongs here: the tables of one night, read off the borders between two spells of
 `segment_history`. Stayers are never listed: they are counted by subtraction.
@@ -43,47 +43,15 @@ def make_segment_movements(connection: Connection, segmentation: str, build: Bui
     """
     query = (
         "SELECT customer_id, from_segment_id, to_segment_id, reason"
-        f" FROM ({_changes_sql(segmentation, build.as_of)}) WHERE reason <> {literal(ERASED)}"
+        f" FROM ({changes_sql(segmentation, build.as_of)}) WHERE reason <> {literal(ERASED)}"
     )
     return write_table(connection, Table(segmentation, "segment_movements"), query, build)
-
-
-def make_segment_migration(connection: Connection, segmentation: str, build: Build) -> int:
-    """Write the night's `segment_migration`: customers by segment of last night and of tonight.
-
-    `share` is the part of the segment of last night, NULL of those who entered. The reason of who
-    is where they were is `stayed`.
-    """
-    query = f"""
-        WITH changes AS (
-            SELECT from_segment_id, to_segment_id, reason, count(*) AS customers
-            FROM ({_changes_sql(segmentation, build.as_of)}) GROUP BY ALL
-        ), sizes AS (
-            SELECT segment_id, count(*) AS customers
-            FROM {Table(segmentation, "customer_segments").sql} GROUP BY ALL
-        ), arrivals AS (
-            SELECT to_segment_id AS segment_id, sum(customers)::BIGINT AS customers
-            FROM changes GROUP BY ALL
-        ), migration AS (
-            FROM changes
-            UNION ALL
-            SELECT segment_id, segment_id, 'stayed', s.customers - coalesce(a.customers, 0)
-            FROM sizes s LEFT JOIN arrivals a USING (segment_id)
-        )
-        SELECT
-            from_segment_id, to_segment_id, reason, customers,
-            CASE WHEN from_segment_id IS NOT NULL THEN
-                customers / sum(customers) OVER (PARTITION BY from_segment_id)
-            END::DOUBLE AS share
-        FROM migration WHERE customers > 0
-        ORDER BY ALL"""
-    return write_table(connection, Table(segmentation, "segment_migration"), query, build)
 
 
 def _count_changes(connection: Connection, segmentation: str, as_of: dt.date) -> NightChanges:
     counts = dict(
         connection.execute(
-            f"SELECT reason, count(*) FROM ({_changes_sql(segmentation, as_of)}) GROUP BY reason"
+            f"SELECT reason, count(*) FROM ({changes_sql(segmentation, as_of)}) GROUP BY reason"
         ).fetchall()
     )
     customers, held = connection.execute(
@@ -101,7 +69,7 @@ def _count_changes(connection: Connection, segmentation: str, as_of: dt.date) ->
     )
 
 
-def _changes_sql(segmentation: str, as_of: dt.date) -> str:
+def changes_sql(segmentation: str, as_of: dt.date) -> str:
     """Write the SELECT of who is in another segment from a date on; also of who came or went."""
     history, date = Table(segmentation, "segment_history").sql, literal(as_of)
     return (

@@ -96,7 +96,7 @@ def strategy_rows(name: str, spec: SegmentationSpec, figures: Figures) -> Iterat
                 "segment_id": segment_id,
                 "strategy": strategy_name,
                 "rank": rank,
-                **strategy.model_dump(exclude={"when"}),
+                **strategy.model_dump(exclude={"when", "experiment"}),
                 "conditions": _joined(condition_words(c, spec.features) for c in strategy.when),
                 "evidence": _joined(finding.words for finding in findings),
             }

@@ -23,7 +23,13 @@ _MOST_LINES = 64
 _COMPLETION_ROUNDS = 50
 
 
-def hidden_cells(counts: Counts, smallest_group: int, *, has_total_row: bool) -> Hidden:
+def hidden_cells(
+    counts: Counts,
+    smallest_group: int,
+    *,
+    has_total_row: bool,
+    impossible: Hidden | None = None,
+) -> Hidden:
     """Choose the cells to withhold from a table whose totals are known.
 
     Args:
@@ -32,6 +38,8 @@ def hidden_cells(counts: Counts, smallest_group: int, *, has_total_row: bool) ->
         smallest_group: the privacy floor; cells from 1 up to it, exclusive, are withheld.
         has_total_row: whether the totals of the columns are published too. They make one more row,
             which may tell of small groups itself; else they are known.
+        impossible: cells of `counts` that everybody knows to be 0; nothing hides behind them. Only
+            where there is no row of totals.
 
     Returns:
         Which cells are withheld, shape (rows, columns), with one more row where there are totals.
@@ -41,8 +49,9 @@ def hidden_cells(counts: Counts, smallest_group: int, *, has_total_row: bool) ->
     hidden: Hidden = (table > 0) & (table < smallest_group)
     small = np.argwhere(hidden)
     total = len(counts) if has_total_row else None
+    known = np.zeros_like(hidden) if impossible is None else impossible
     for row, column in small[np.argsort(table[hidden], kind="stable")]:
-        _protect(table, hidden, int(row), int(column), smallest_group, total)
+        _protect(table, hidden, known, (int(row), int(column)), smallest_group, total)
     return hidden
 
 
@@ -95,9 +104,15 @@ def completed_counts(
 
 
 def _protect(
-    table: Counts, hidden: Hidden, row: int, column: int, smallest_group: int, total: int | None
+    table: Counts,
+    hidden: Hidden,
+    known: Hidden,
+    place: tuple[int, int],
+    smallest_group: int,
+    total: int | None,
 ) -> None:
     """Complete the cheapest rectangle that hides a cell; nothing where none is possible."""
+    row, column = place
     cell = int(table[row, column])
     rows = _candidates(table[:, column], hidden[:, column], row, smallest_group - cell)
     columns = _candidates(table[row], hidden[row], column, smallest_group - cell)
@@ -112,7 +127,12 @@ def _protect(
         is_total = (rows == total) | (row == total)
         up = np.where(is_total[:, np.newaxis], np.minimum(beside, across), up)
         down = np.where(is_total[:, np.newaxis], np.minimum(cell, below), down)
-    width = np.minimum(up + down, smallest_group)
+    is_known = (
+        known[np.ix_(rows, columns)] | known[row, columns] | known[rows, column][:, np.newaxis]
+    )
+    if is_known.all():
+        return
+    width = np.where(is_known, -1, np.minimum(up + down, smallest_group))
     cost = (
         _price(beside, np.broadcast_to(hidden[row, columns], beside.shape))
         + _price(below, np.broadcast_to(hidden[rows, column][:, np.newaxis], beside.shape))
@@ -122,8 +142,8 @@ def _protect(
     dearest = 3 * (int(table.sum()) + 1)
     best = np.argmin((smallest_group - width) * dearest + cost)
     other_row, other_column = rows[best // len(columns)], columns[best % len(columns)]
-    for place in ((other_row, column), (row, other_column), (other_row, other_column)):
-        hidden[place] = True
+    for other in ((other_row, column), (row, other_column), (other_row, other_column)):
+        hidden[other] = True
 
 
 def _candidates(counts: Counts, hidden: Hidden, own: int, needed: int) -> NDArray[np.intp]:

@@ -3,13 +3,16 @@
 import json
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from segmentation_pipeline.clustering.champion import Champion
 from segmentation_pipeline.clustering.family import NOISE
 from segmentation_pipeline.clustering.typed.judging import Assessment
 from segmentation_pipeline.clustering.typed.model import typing_of
 from segmentation_pipeline.segments.identity import noise_id, segment_ids
+from segmentation_pipeline.segments.suppression import hidden_cells
 from segmentation_pipeline.warehouse import Build, Connection, Table, write_rows
 
 _FIGURES = (
@@ -44,6 +47,7 @@ _CONFUSION_SCHEMA = pa.schema(
         "customers": pa.int64(),
         "share": pa.float64(),
         "weighted_share": pa.float64(),
+        "is_suppressed": pa.bool_(),
     }
 )
 
@@ -64,28 +68,41 @@ def make_typing_accuracy(
 
 
 def make_typing_confusion(
-    connection: Connection, name: str, champion: Champion, build: Build
+    connection: Connection, name: str, champion: Champion, build: Build, smallest_group: int
 ) -> int:
-    """Write `typing_confusion`: a row per pair of segments; the model's segments have their ids."""
+    """Write `typing_confusion`: a row per pair of segments; the model's segments have their ids.
+
+    Pairs of 1 to below `smallest_group` customers are withheld, and as many others as keep them
+    unknown to who knows how many customers were kept aside of each segment, and typed as each.
+    """
     found, record = assessment_in_force(champion), champion.record
     ids = segment_ids(connection, name, record.model_version, record.k)
     rows = []
     if found is not None:
         listed = [noise_id(name) if label == NOISE else ids[label] for label in found.classes]
-        for segment_id, counts, weights in zip(
-            listed, found.confusion, found.weighted_confusion, strict=True
-        ):
-            rows += [
-                {
-                    "segment_id": segment_id,
-                    "typed_segment_id": typed_id,
-                    "customers": customers,
-                    "share": customers / sum(counts),
-                    "weighted_share": weight / sum(weights),
-                }
-                for typed_id, customers, weight in zip(listed, counts, weights, strict=True)
-            ]
+        confusion = np.array(found.confusion, dtype=np.int64)
+        weighted = np.array(found.weighted_confusion, dtype=np.float64)
+        hidden = hidden_cells(confusion, smallest_group, has_total_row=False)
+        rows = [
+            {
+                "segment_id": listed[row],
+                "typed_segment_id": listed[column],
+                **_told(confusion[row], weighted[row], column, is_hidden=bool(is_hidden)),
+            }
+            for (row, column), is_hidden in np.ndenumerate(hidden)
+        ]
     return write_rows(connection, Table(name, "typing_confusion"), _CONFUSION_SCHEMA, rows, build)
+
+
+def _told(
+    counts: NDArray[np.int64], weights: NDArray[np.float64], column: int, *, is_hidden: bool
+) -> dict[str, Any]:
+    figures = {
+        "customers": int(counts[column]),
+        "share": float(counts[column] / counts.sum()),
+        "weighted_share": float(weights[column] / weights.sum()),
+    }
+    return {**(dict.fromkeys(figures) if is_hidden else figures), "is_suppressed": is_hidden}
 
 
 def _accuracy_rows(found: Assessment) -> list[dict[str, Any]]:

@@ -6,7 +6,10 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import Field, field_validator, model_validator
 
+from segmentation_pipeline.specification.alerts import Alerts
 from segmentation_pipeline.specification.closed import ClosedModel, Name, Share
+from segmentation_pipeline.specification.experiments import Experiments
+from segmentation_pipeline.specification.kpis import Kpi
 from segmentation_pipeline.specification.sources import ColumnSpec, RowExpectation, SourceSpec
 
 
@@ -21,6 +24,9 @@ class Nights(ClosedModel):
     """The time zone of `cron`, such as Europe/Berlin."""
     lock_timeout_seconds: Annotated[int, Field(ge=0)] = 3600
     """How long a run started by Dagster waits for the run before it."""
+    overdue_after_hours: Annotated[int, Field(ge=1)] = 30
+    """Longer ago, what was loaded or published counts as overdue in Dagster and in
+    `segmentation status`."""
 
     @field_validator("time_zone")
     @classmethod
@@ -51,6 +57,10 @@ class Publication(ClosedModel):
 
     keep_versions: Annotated[int, Field(ge=2)] = 7
     """How many published versions stay on disk, for `segmentation rollback`."""
+    pseudonym_key_variable: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    """The environment variable that holds a secret of at least 16 characters (never the secret
+    itself). Where it is named, customers are published under a keyed hash (HMAC-SHA256) of their id
+    instead of the id; whoever has the key can compute it."""
 
 
 class CustomersTable(ClosedModel):
@@ -84,10 +94,16 @@ class CustomersSpec(ClosedModel):
     """Surveys, CRM tables, transactions and web events."""
     customers: CustomersTable
     """One clean row per customer."""
+    kpis: dict[Name, Kpi] = {}
+    """The figures by which segments and strategies are judged, each night for each segment."""
+    experiments: Experiments | None = None
+    """What strategies share that are run as experiments; none are where nothing is said."""
     limits: Limits = Limits()
     """Memory, threads, sample sizes, the privacy floor."""
     publication: Publication = Publication()
     """Versions kept."""
+    alerts: Alerts | None = None
+    """Who is told when a night fails or warns; nobody where nothing is said."""
 
     @model_validator(mode="after")
     def _sources_fit_together(self) -> Self:

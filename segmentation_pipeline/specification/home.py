@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -10,10 +10,22 @@ from segmentation_pipeline.errors import SpecificationError
 from segmentation_pipeline.specification.closed import ClosedModel
 from segmentation_pipeline.specification.clustering import RfmGrid
 from segmentation_pipeline.specification.customers import CustomersSpec
+from segmentation_pipeline.specification.experiment_checks import (
+    check_experiments,
+    check_experiments_of_home,
+    check_permission,
+)
 from segmentation_pipeline.specification.expressions import referenced_columns
 from segmentation_pipeline.specification.features import NUMBER_WORDS, FeatureSpec
+from segmentation_pipeline.specification.kpi_references import check_goals, check_kpis
 from segmentation_pipeline.specification.playbook import check_playbook
 from segmentation_pipeline.specification.reading import Document, Place, nearest, parse
+from segmentation_pipeline.specification.references import (
+    check_aggregate,
+    check_names,
+    customer_table_columns,
+    refuse_guarded,
+)
 from segmentation_pipeline.specification.segmentation import SegmentationSpec
 from segmentation_pipeline.specification.sources import ColumnSpec
 from segmentation_pipeline.specification.typing_features import belonging_parts, check_typing
@@ -51,6 +63,11 @@ class Home:
         return self.path / "published"
 
     @property
+    def logs(self) -> Path:
+        """A line of JSON for each step of a night: `logs/<date>.jsonl`."""
+        return self.path / "logs"
+
+    @property
     def reports(self) -> Path:
         """Reports by date: `reports/<date>/report.html`."""
         return self.path / "reports"
@@ -73,6 +90,7 @@ def load_home(path: Path) -> Home:
     for file in files:
         require_segmentation_name(file, file.stem)
         segmentations[file.stem] = load_segmentation(file, customers)
+    check_experiments_of_home(path, segmentations, customers)
     return Home(path.resolve(), customers, segmentations)
 
 
@@ -101,12 +119,6 @@ def digest(*specifications: ClosedModel) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def customer_table_columns(customers: CustomersSpec) -> list[str]:
-    """List the columns of the table `customers` that expressions may use, besides `as_of`."""
-    flags = [f"has_{source}" for source in customers.sources]
-    return ["customer_id", *customers.customer_columns(), *flags]
-
-
 def feature_column(name: str, feature: FeatureSpec) -> str | None:
     """Name the column of `customers` that a feature is, if it is one."""
     if feature.expression is not None or feature.aggregate is not None:
@@ -120,30 +132,23 @@ def _check_customers(document: Document, customers: CustomersSpec) -> None:
         _check_path(document, [*place, "path"], source.path)
         if not isinstance(source.key, str | list) and hasattr(source.key, "expression"):
             used = referenced_columns(source.key.expression)
-            _check_names(document, [*place, "key"], used, source.columns)
+            check_names(document, [*place, "key"], used, source.columns)
         for index, expectation in enumerate(source.expectations):
             where: Place = [*place, "expectations", index, "predicate"]
             used = referenced_columns(expectation.predicate)
-            _check_names(document, where, used, {*source.columns, "as_of"})
+            check_names(document, where, used, {*source.columns, "as_of"})
     for index, expectation in enumerate(customers.customers.expectations):
         where = ["customers", "expectations", index, "predicate"]
         known = {*customer_table_columns(customers), "as_of"}
-        _check_names(document, where, referenced_columns(expectation.predicate), known)
+        check_names(document, where, referenced_columns(expectation.predicate), known)
+    check_kpis(document, customers)
+    check_permission(document, customers)
 
 
 def _check_path(document: Document, place: Place, path: str) -> None:
     pure = PurePosixPath(path)
     if "://" in path or pure.is_absolute() or ".." in pure.parts:
         raise document.error(place, "a source's path lies below the home's folder: no URL, no ..")
-
-
-def _check_names(
-    document: Document, place: Place, used: Iterable[str], known: Iterable[str]
-) -> None:
-    names = set(known)
-    for name in used:
-        if name not in names:
-            raise document.error(place, f"there is no column `{name}`; {nearest(name, names)}")
 
 
 def _check_segmentation(
@@ -153,14 +158,16 @@ def _check_segmentation(
     known = [*customer_table_columns(customers), "as_of"]
     for key, condition in (("where", spec.where), ("eligible", spec.eligible)):
         used = referenced_columns(condition) if condition is not None else ()
-        _check_names(document, [key], used, known)
-        _refuse_sensitive(document, [key], used, columns)
+        check_names(document, [key], used, known)
+        refuse_guarded(document, [key], used, columns)
     for name, feature in spec.features.items():
         _check_feature(document, name, feature, spec, customers)
     _check_cycles(document, spec)
     _check_rules(document, spec)
     check_typing(document, spec, customers)
     check_playbook(document, spec, customers)
+    check_goals(document, spec, customers)
+    check_experiments(document, spec, customers)
 
 
 def _check_rules(document: Document, spec: SegmentationSpec) -> None:
@@ -192,16 +199,16 @@ def _check_feature(
     place: list[str | int] = ["features", name]
     columns = customers.customer_columns()
     if feature.aggregate is not None:
-        _check_aggregate(document, place, feature, customers)
+        check_aggregate(document, [*place, "aggregate"], feature.aggregate, customers)
     elif feature.expression is not None:
         used = referenced_columns(feature.expression)
         known = [*customer_table_columns(customers), "as_of", *spec.features]
-        _check_names(document, [*place, "expression"], used, known)
-        _refuse_sensitive(document, [*place, "expression"], used, columns)
+        check_names(document, [*place, "expression"], used, known)
+        refuse_guarded(document, [*place, "expression"], used, columns)
     else:
         column = feature.column or name
-        _check_names(document, place, [column], columns)
-        _refuse_sensitive(document, place, [column], columns)
+        check_names(document, place, [column], columns)
+        refuse_guarded(document, place, [column], columns)
         _check_column_feature(document, place, feature, columns[column])
 
 
@@ -221,49 +228,6 @@ def _check_column_feature(
     for word in feature.words:
         if word not in known:
             raise document.error([*place, "words"], f"`{word}`: {nearest(word, known)}")
-
-
-def _check_aggregate(
-    document: Document, place: list[str | int], feature: FeatureSpec, customers: CustomersSpec
-) -> None:
-    aggregate = feature.aggregate
-    if aggregate is None:
-        return
-    where = [*place, "aggregate"]
-    if aggregate.source not in customers.sources:
-        hint = nearest(aggregate.source, customers.sources)
-        raise document.error([*where, "source"], f"no source `{aggregate.source}`; {hint}")
-    source = customers.sources[aggregate.source]
-    if source.time is None:
-        raise document.error(
-            [*where, "source"],
-            f"rows of `{aggregate.source}` have no `time`: it can't be summed up",
-        )
-    if aggregate.column is not None:
-        _check_names(document, [*where, "column"], [aggregate.column], source.columns)
-        _refuse_sensitive(document, [*where, "column"], [aggregate.column], source.columns)
-        needs_number = aggregate.function in ("sum", "mean", "minimum", "maximum")
-        if needs_number and not source.columns[aggregate.column].is_numeric:
-            raise document.error(
-                [*where, "column"],
-                f"`{aggregate.function}` needs a number, and "
-                f"`{aggregate.column}` is of type {source.columns[aggregate.column].type}",
-            )
-    if aggregate.where is not None:
-        used = referenced_columns(aggregate.where)
-        _check_names(document, [*where, "where"], used, source.columns)
-        _refuse_sensitive(document, [*where, "where"], used, source.columns)
-
-
-def _refuse_sensitive(
-    document: Document, place: Place, used: Iterable[str], columns: Mapping[str, ColumnSpec]
-) -> None:
-    for name in used:
-        if name in columns and (columns[name].sensitive or columns[name].personal):
-            kind = "sensitive" if columns[name].sensitive else "personal"
-            raise document.error(
-                place, f"`{name}` is {kind}: it can be neither a feature nor a condition"
-            )
 
 
 def _check_cycles(document: Document, spec: SegmentationSpec) -> None:

@@ -14,6 +14,7 @@ from segmentation_pipeline.specification.features import (
     NeuralEncoding,
     Scaling,
 )
+from segmentation_pipeline.specification.refit import Refit
 from segmentation_pipeline.specification.selection import Selection
 from segmentation_pipeline.specification.sources import RESERVED_COLUMNS
 from segmentation_pipeline.specification.strategies import Strategy
@@ -45,6 +46,8 @@ class SegmentationSpec(ClosedModel):
     """Which features tell too little, or what others tell already, and are left out."""
     clustering: Clustering = Clustering()
     """Algorithm, distance, and how many segments to try."""
+    refit: Refit = Refit()
+    """How much drift is too much, and what asks for a new model."""
     names: dict[
         Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*-[1-9][0-9]*$")],
         Annotated[str, Field(min_length=1, max_length=80)],

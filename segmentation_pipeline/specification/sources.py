@@ -9,8 +9,10 @@ from segmentation_pipeline.specification.closed import ClosedModel, Name, Share
 from segmentation_pipeline.specification.expressions import Expression
 from segmentation_pipeline.specification.formats import ColumnPlace, FileSettings
 
-SourceKind = Literal["survey", "crm", "transactions", "web"]
+SourceKind = Literal["survey", "crm", "transactions", "web", "exposures"]
 ColumnType = Literal["text", "category", "integer", "number", "date", "timestamp", "boolean"]
+EXPOSURE_STATUSES = ("sent", "delivered", "bounced")
+"""What a source of kind `exposures` can tell of a message."""
 NUMERIC_TYPES: tuple[ColumnType, ...] = ("integer", "number")
 MISSING_CATEGORY = "missing"
 """The category that a missing value is, where `impute` says so and in profiles."""
@@ -164,7 +166,8 @@ class SourceSpec(FileSettings):
 
     kind: SourceKind
     """`crm`: a row per customer, each load a dated snapshot. `survey`: answers with a time.
-    `transactions` and `web`: events with a time, which only aggregates use."""
+    `transactions` and `web`: events with a time, which only aggregates use. `exposures`: what
+    campaigns did, a row each time a `strategy` was `sent`, `delivered` or `bounced` (`status`)."""
     description: str = ""
     """What it is, for people."""
     null_words: list[str] = ["", "NA", "N/A", "null", "NULL"]
@@ -187,8 +190,13 @@ class SourceSpec(FileSettings):
     """The columns to read. Columns of the file that are not listed are ignored, with a warning."""
     expectations: list[RowExpectation] = []
     """What must hold for its rows, besides what follows from types, ranges and lists."""
-    minimum_rows: Annotated[int, Field(ge=1)] = 1
-    """Fewer rows than this stop the night."""
+    minimum_rows: Annotated[int, Field(ge=0)] = 1
+    """Fewer rows than this stop the night. Of `exposures` it may be 0: before the first campaign
+    there is no file, or one without rows."""
+    maximum_volume_change: Share | None = 0.2
+    """By how large a share the rows may differ from the median of the last seven nights before the
+    night stops: of a CRM table's snapshot either way, of streams and surveys, which grow, downwards
+    only. If so many customers did leave, raise it for a night; null never stops."""
     maximum_rejected_share: Share = 0.001
     """The share of rows that cannot be read at all above which the night stops."""
     maximum_orphan_share: Share = 0.05
@@ -213,6 +221,7 @@ class SourceSpec(FileSettings):
         if self.format == "database" and isinstance(self.key, RowNumberKey):
             raise ValueError("rows of a database have no number: name the columns of its key")
         self._check_time()
+        self._check_exposures()
         if self.kind != "crm" and (self.snapshot_date is not None or self.approximate_dates):
             raise ValueError("`snapshot_date` and `approximate_dates` are for kind crm")
         if self.kind != "survey" and self.keep != "latest":
@@ -230,7 +239,7 @@ class SourceSpec(FileSettings):
 
     def _check_time(self) -> None:
         if self.time is None:
-            if self.kind in ("transactions", "web"):
+            if self.kind in ("transactions", "web", "exposures"):
                 raise ValueError(f"a source of kind {self.kind} needs `time`")
             if self.freshness != Freshness():
                 raise ValueError("`freshness` needs `time`, the column that says how old a row is")
@@ -240,6 +249,28 @@ class SourceSpec(FileSettings):
             raise ValueError(f"`time` names `{self.time}`, which `columns` doesn't list")
         if column.type not in ("date", "timestamp"):
             raise ValueError(f"`time` names `{self.time}`, which is neither date nor timestamp")
+
+    def _check_exposures(self) -> None:
+        if self.kind != "exposures":
+            if self.minimum_rows == 0:
+                raise ValueError("`minimum_rows: 0` is for kind exposures: no other may be empty")
+            return
+        strategy, status = self.columns.get("strategy"), self.columns.get("status")
+        if strategy is None or strategy.type not in ("text", "category"):
+            raise ValueError(
+                "exposures need a column `strategy`, text or category, that names the strategy as "
+                "the playbook does (`header` says what the file calls it)"
+            )
+        if status is None or status.categories is None:
+            raise ValueError(
+                "exposures need a category `status` with `categories: [sent, delivered, bounced]`; "
+                "`aliases` leads other words to them"
+            )
+        if "sent" not in status.categories or not {*status.categories} <= {*EXPOSURE_STATUSES}:
+            raise ValueError(
+                "the categories of `status` are `sent` and, where they are known, `delivered` and "
+                f"`bounced`; got {', '.join(status.categories)}"
+            )
 
     @property
     def is_attributes(self) -> bool:

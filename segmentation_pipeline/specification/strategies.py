@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from segmentation_pipeline.specification.closed import ClosedModel, Name
+from segmentation_pipeline.specification.experiments import Experiment
 
 Measure = Literal[
     "customers", "share", "mean", "median", "standardised_difference", "lift", "trait_rank"
@@ -83,7 +84,9 @@ class Strategy(ClosedModel):
     offer: Annotated[str, Field(min_length=1)] | None = None
     """What they are offered, if anything."""
     goal_kpi: Annotated[str, Field(min_length=1)]
-    """By which figure its success is told, such as `click_rate`."""
+    """By which figure its success is told: the name of one of the `kpis` of `customers.yaml`."""
     priority: Annotated[int, Field(ge=1)]
     """Its place where several apply to a segment: 1 is the first; of equals, the one that stands
     first in the file."""
+    experiment: Experiment | None = None
+    """How its effect is found out: then customers are assigned to it, and it has a list of them."""

@@ -17,8 +17,12 @@ with warnings.catch_warnings():
         "ignore", r"module 'sre_(constants|parse)' is deprecated", DeprecationWarning
     )
     import great_expectations as gx
+    from great_expectations.core.batch_definition import BatchDefinition
     from great_expectations.core.metric_domain_types import MetricDomainTypes
     from great_expectations.core.metric_function_types import MetricPartialFunctionTypes
+    from great_expectations.data_context.data_context.ephemeral_data_context import (
+        EphemeralDataContext,
+    )
     from great_expectations.data_context.types.base import ProgressBarsConfig
     from great_expectations.datasource.fluent.interfaces import Batch
     from great_expectations.datasource.fluent.sql_datasource import SQLDatasource
@@ -49,7 +53,9 @@ logging.captureWarnings(capture=False)
 
 __all__ = [
     "Batch",
+    "BatchDefinition",
     "BatchExpectation",
+    "EphemeralDataContext",
     "ExpectColumnValuesToBeBetween",
     "ExpectColumnValuesToBeInSet",
     "ExpectColumnValuesToNotBeNull",

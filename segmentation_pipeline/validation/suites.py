@@ -6,7 +6,8 @@ expectations keep theirs.
 """
 
 import datetime as dt
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -27,25 +28,35 @@ _MAY_BE_EMPTY = frozenset(
         "segment_traits",
         "segment_category_shares",
         "preprocessing_effect",
+        "feature_drift",
+        "challenger_nights",
         "segment_transitions",
         "segment_movements",
         "segment_strategies",
+        "segment_kpis",
         "sensitive_shares",
+        "strategy_audience",
+        "strategy_assignments",
+        "strategy_effects",
         "typing_accuracy",
         "typing_confusion",
     }
 )
 """A segmentation may have no feature that is a number, or none that is a category; one segment;
 nothing that sets it apart; no new model; nobody who moved; nobody but noise; no column that is
-sensitive; nobody who is typed."""
+sensitive; no KPI; no strategy that is an experiment; nobody who is typed; nothing that drift can be
+measured against; no challenger."""
 
 
-def raw_source_suite(name: str, source: SourceSpec, as_of: dt.date) -> list[Expectation]:
+def raw_source_suite(
+    name: str, source: SourceSpec, as_of: dt.date, *, usual_rows: float | None = None
+) -> list[Expectation]:
     """Say what a source's raw table must satisfy before anything is made of it.
 
     Unreadable values are NULL there; impossible ones still stand, and up to
     `maximum_rejected_share` of them hold, since preparation makes them missing. Rows of one CRM
-    load that share a customer's id are told, not refused: preparation resolves them.
+    load that share a customer's id are told, not refused: preparation resolves them. `usual_rows`
+    is the median of the nights before, None where there were none.
     """
     suite = [
         _row_floor(source.minimum_rows, f"`{name}` has at least `minimum_rows` rows"),
@@ -87,6 +98,7 @@ def raw_source_suite(name: str, source: SourceSpec, as_of: dt.date) -> list[Expe
                     description="the category or one of its aliases is listed",
                 )
             )
+    suite += _volume(name, source, usual_rows)
     return [*suite, *_freshness(source, as_of), *map(_declared, source.expectations)]
 
 
@@ -185,6 +197,26 @@ def _row_floor(minimum: int, description: str) -> Expectation:
         "row_count_between",
         parameters={"minimum": minimum},
         description=description,
+    )
+
+
+def _volume(name: str, source: SourceSpec, usual_rows: float | None) -> Iterator[Expectation]:
+    """Say how many rows there may be; streams and surveys grow, so that of those it is a floor."""
+    change = source.maximum_volume_change
+    if change is None or source.kind == "exposures":
+        return
+    # A floor of 0 would say that the table may be empty.
+    bounds = {"minimum": max(1, math.ceil((usual_rows or 0) * (1 - change)))}
+    if source.kind == "crm" and usual_rows is not None:
+        bounds["maximum"] = math.floor(usual_rows * (1 + change))
+    usual = "there is nothing to compare with yet"
+    if usual_rows is not None:
+        usual = f"{usual_rows:,.0f} rows are usual"
+    yield Expectation(
+        "table__volume",
+        "row_count_between",
+        parameters=bounds,
+        description=f"`{name}` was not cut short ({usual}; see `maximum_volume_change`)",
     )
 
 

@@ -20,17 +20,22 @@ REPOSITORY = Path(definitions_module.__file__).parents[1]
 EXAMPLE = REPOSITORY / "segmentation_pipeline" / "demo" / "home"
 
 SHARED = ["raw_crm", "raw_survey", "raw_web", "source_loads", "rejected_rows", "customers",
-          "cleaning_report", "published", "segmentation_report"]  # fmt: skip
+          "cleaning_report", "strategy_lists", "published", "segmentation_report"]  # fmt: skip
 PER_SEGMENTATION = {
     "engineered_features": "features",
     "encodings": "features",
     "scalings": "features",
     "feature_selection": "features",
     "feature_matrix": "features",
+    "feature_drift": "clustering",
+    "refit_decision": "clustering",
     "model_candidates": "clustering",
     "segment_model": "clustering",
     "structure_verdict": "clustering",
     "preprocessing_effect": "clustering",
+    "challenger_nights": "clustering",
+    "model_versions": "clustering",
+    "model_events": "clustering",
     "customer_segments": "segments",
     "segments": "segments",
     "segment_profiles": "segments",
@@ -42,6 +47,10 @@ PER_SEGMENTATION = {
     "typing_confusion": "segments",
     "segment_strategies": "segments",
     "sensitive_shares": "segments",
+    "segment_kpis": "measurement",
+    "strategy_audience": "measurement",
+    "strategy_assignments": "measurement",
+    "strategy_effects": "measurement",
     "feature_importance": "segments",
     "segment_map": "segments",
     "feature_distributions": "segments",
@@ -82,6 +91,23 @@ def test_jobs_schedules_and_sensors_are_exactly_these(repository):
     assert {one.name for one in repository.sensor_defs} == {"new_source_files", "publish_the_rest"}
 
 
+def test_experiments_are_made_of_the_segmentations_that_are_ready(repository):
+    def made(job):
+        return repository.get_job(job).asset_layer.executable_asset_keys
+
+    shared = {dg.AssetKey("strategy_lists")} | {
+        dg.AssetKey([segmentation, table])
+        for segmentation in ("engagement", "profession")
+        for table in ("strategy_assignments", "strategy_audience", "strategy_effects")
+    }
+    # One customer has one strategy, whatever segmentation it is of. So a job of one segmentation
+    # makes these tables of all, and nothing else of the others; so does publishing after a failure.
+    others = {key for key in made("refresh_engagement") if key.path[0] == "profession"}
+    assert others == {key for key in shared if key.path[0] == "profession"}
+    assert shared <= made("refresh_engagement")
+    assert shared <= made("publish")
+
+
 def test_every_validated_table_has_blocking_checks(repository):
     checks = repository.asset_graph.asset_check_keys
     checked = {key.asset_key for key in checks}
@@ -103,6 +129,8 @@ def test_every_validated_table_has_blocking_checks(repository):
         "customer_id__unique",
         "occurred_at__freshness_warning",
         "every_segment_has_a_strategy",
+        "no_drift_alarm",
+        "no_challenger_waits",
     }
 
 
@@ -130,6 +158,9 @@ def test_the_order_is_that_of_the_method(repository):
     chain = ["engineered_features", "scalings", "feature_matrix", "model_candidates",
              "segment_model", "customer_segments", "segment_profiles", "segments"]  # fmt: skip
     for earlier, later in itertools.pairwise(chain):
+        assert dg.AssetKey(["profession", earlier]) in before("profession", later)
+    decisions = ["engineered_features", "feature_drift", "refit_decision", "model_candidates"]
+    for earlier, later in itertools.pairwise(decisions):
         assert dg.AssetKey(["profession", earlier]) in before("profession", later)
     assert dg.AssetKey(["profession", "segment_model"]) in before("profession", "structure_verdict")
     assert dg.AssetKey(["profession", "structure_verdict"]) in before("profession", "segments")

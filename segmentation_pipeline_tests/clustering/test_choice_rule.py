@@ -24,6 +24,7 @@ def candidate(algorithm, segments, **known):
         "silhouette": 0.4,
         "separated": False,
         "border": None,
+        "crowded_border_p": 0.001,
         "held_out": None,
         "noise": 0.0,
         "reason": "",
@@ -40,6 +41,7 @@ def candidate(algorithm, segments, **known):
         stability=Stability((figures["jaccard"],) * segments, "bootstrap"),
         border=figures["border"]
         or (BorderTest(1e-6, 0.8) if figures["separated"] else BorderTest(1.0, 0.0)),
+        crowded_border_p=figures["crowded_border_p"],
         held_out=figures["held_out"] or HeldOut(figures["agreement"], (figures["gain"],) * 10),
         crowded_leak=figures["leak"],
         reason=figures["reason"],
@@ -222,6 +224,13 @@ def test_a_border_that_is_hardly_emptier_protects_nobody():
     simple = candidate("k_means", 4, border=BorderTest(0.001, 0.2), leak=0.03)
     merged = candidate("dbscan", 2, leak=0.0)
     assert choose_among_families([simple, merged]).chosen is merged
+
+
+@pytest.mark.parametrize(("p", "is_kept"), [(0.05, True), (0.06, False)])
+def test_pieces_of_a_strand_are_merged_where_the_cut_is_as_crowded_as_their_centres(p, is_kept):
+    simple = candidate("k_means", 5, border=BorderTest(0.006, 0.42), crowded_border_p=p, leak=0.05)
+    merged = candidate("autoencoder", 2, labels=ROWS * 5 // len(ROWS) // 3, leak=0.0003)
+    assert choose_among_families([simple, merged]).chosen is (simple if is_kept else merged)
 
 
 def test_a_challenger_is_compared_with_everyone_who_held_the_place():

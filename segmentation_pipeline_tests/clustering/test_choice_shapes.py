@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
+from segmentation_pipeline.clustering.autoencoder import AutoencoderFamily
 from segmentation_pipeline.clustering.choice import choose_among_families
 from segmentation_pipeline.clustering.dbscan import DBSCAN
 from segmentation_pipeline.clustering.evidence import gather_evidence, share_sample
@@ -49,18 +50,30 @@ def heavy_tails(rng):
     return middles[truth] + rng.normal(size=(ROWS, 2)) / spread, truth
 
 
+def strands(rng):
+    """Two strands of one curved manifold; `benchmarks/curved_manifold.py` says what they mean."""
+    truth = (rng.uniform(size=ROWS) > 0.6).astype(int)
+    taste = 2.0 * truth - 1.0 + 0.15 * rng.standard_normal(ROWS)
+    shift = np.where(np.arange(24) * 4 // 24 % 2 == 0, 0.4, -0.4) * taste[:, None]
+    place = rng.uniform(-1.0, 1.0, (ROWS, 1)) - np.linspace(-1.0, 1.0, 24)
+    return np.tanh(4.0 * (place - shift)) + 0.3 * rng.standard_normal((ROWS, 24)), truth
+
+
 def one_gaussian(rng):
     return rng.normal(size=(ROWS, 3)) @ rng.normal(size=(3, 3)), np.zeros(ROWS)
 
 
-def choice_on(matrix):
+FAMILIES = (KMeansFamily(KS), KMedoids(KS), GaussianMixtures(KS), DBSCAN())
+
+
+def choice_on(matrix, families=FAMILIES):
     features = [RawFeature(f"f{i}", column, "continuous") for i, column in enumerate(matrix.T)]
     splits = dithered_splits(
         features, lambda found: np.column_stack([one.values for one in found]), seed=0
     )
     sample = share_sample(matrix, Similarity("euclidean"), splits, seed=0)
     found = []
-    for family in (KMeansFamily(KS), KMedoids(KS), GaussianMixtures(KS), DBSCAN()):
+    for family in families:
         for fit in family.fit(matrix, seed=0):
             labels = family.assigner(fit.arrays, fit.parameters).query(list(matrix.T)).own
             smallest = np.bincount(labels[labels >= 0]).min()
@@ -95,3 +108,11 @@ def test_each_shape_is_won_by_its_family(draw, right):
     assert all(choice.reasons)
     if draw is not one_gaussian:
         assert adjusted_rand_score(truth, choice.chosen.labels) >= 0.9
+
+
+def test_a_curved_manifold_is_won_by_the_autoencoder():
+    matrix, truth = strands(np.random.default_rng(0))
+    scaled = (matrix - matrix.mean(axis=0)) / matrix.std(axis=0)
+    chosen = choice_on(scaled, (KMeansFamily(KS), AutoencoderFamily(KS))).chosen
+    assert chosen.algorithm == "autoencoder"
+    assert adjusted_rand_score(truth, chosen.labels) >= 0.9

@@ -197,7 +197,8 @@ def test_a_pair_that_makes_no_sense_is_refused_with_alternatives(
     assert f"`{algorithm}` can't use `metric: {metric}`" in str(refusal.value)
 
 
-def test_no_family_fits_rules():
+@pytest.mark.parametrize("use", [lambda model: family_of(Clustering(), model), assigner_of])
+def test_rules_have_no_family_and_no_assigner_and_say_what_has(use):
     model = SegmentModel("rules", "euclidean", ("x",), {}, {"segments": 2})
-    with pytest.raises(ClusteringError, match="a model of rules is applied by DuckDB"):
-        family_of(Clustering(), model)
+    with pytest.raises(ClusteringError, match=r"rules has no .* Assign customers with .*k_means"):
+        use(model)

@@ -3,10 +3,8 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from segmentation_pipeline.clustering import gaussian_components as components_module
-from segmentation_pipeline.clustering.family import Fit
 from segmentation_pipeline.clustering.gaussian_components import (
     GaussianComponents,
-    held_out_log_likelihood,
     sample,
 )
 from segmentation_pipeline.clustering.model import SegmentModel, load_model, save_model
@@ -79,8 +77,6 @@ def test_densities_are_scipy_s():
     np.testing.assert_allclose(found.distance, np.sqrt(squared), rtol=1e-9)
     np.testing.assert_array_equal(assigner.distances(list(rows.T), found.own), found.distance)
     np.testing.assert_allclose(assigner.log_likelihoods(list(rows.T)), total, rtol=1e-12)
-    fit = Fit("gaussian_mixture", "euclidean", 4, {}, arrays, {}, 0.0)
-    np.testing.assert_allclose(held_out_log_likelihood(fit, rows), total, rtol=1e-12)
     for one, other in zip(values_of(found), values_of(assigner.nearest(list(rows.T))), strict=True):
         np.testing.assert_array_equal(one, other)
 

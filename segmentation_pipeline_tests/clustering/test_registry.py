@@ -7,12 +7,16 @@ import pytest
 
 from segmentation_pipeline.clustering import registry
 from segmentation_pipeline.clustering.model import SegmentModel
+from segmentation_pipeline.clustering.model_events import Wanted, read_events, settle
 from segmentation_pipeline.clustering.registry import (
     champion,
     library_mismatch,
     load_champion,
+    register_challenger,
     register_champion,
+    version_record,
 )
+from segmentation_pipeline.clustering.registry_tables import create_registry
 from segmentation_pipeline.errors import ClusteringError
 from segmentation_pipeline.warehouse import Build, open_warehouse
 
@@ -124,7 +128,7 @@ def test_a_run_killed_between_files_and_record_changes_nothing(connection, tmp_p
 def test_a_failed_record_leaves_the_champion_before_it(connection, tmp_path, monkeypatch):
     first = promote(connection, tmp_path, 1.0, day(1))
     with monkeypatch.context() as patch:
-        patch.setattr(registry, "_COLUMNS", registry._COLUMNS.replace("reason", "no_such_column"))
+        patch.setattr(registry, "MODEL_COLUMNS", "no_such_column")
         with pytest.raises(Exception, match="no_such_column"):
             promote(connection, tmp_path, 2.0, day(2))
     assert champion(connection, "engagement", day(2)) == first
@@ -144,3 +148,104 @@ def test_another_scikit_learn_is_said(connection, tmp_path):
     record = promote(connection, tmp_path, 1.0, day(1))
     older = registry.ModelRecord(**{**vars(record), "sklearn_version": "0.1"})
     assert "was fitted by scikit-learn 0.1" in library_mismatch(older)
+
+
+EARLIER_RELEASE = """
+CREATE TABLE core.models (
+    segmentation VARCHAR NOT NULL, model_version INTEGER NOT NULL, as_of DATE NOT NULL,
+    run_id VARCHAR NOT NULL, specification_digest VARCHAR NOT NULL,
+    preparation_digest VARCHAR NOT NULL, model_digest VARCHAR NOT NULL, algorithm VARCHAR NOT NULL,
+    k INTEGER NOT NULL, status VARCHAR NOT NULL CHECK (status IN ('champion', 'retired')),
+    sklearn_version VARCHAR NOT NULL, reason VARCHAR NOT NULL,
+    PRIMARY KEY (segmentation, model_version)
+);
+INSERT INTO core.models VALUES
+    ('x', 1, DATE '2025-01-05', 'r1', 's', 'p', 'm1', 'k_means', 3, 'retired', '1.9', 'one'),
+    ('x', 2, DATE '2025-01-10', 'r2', 's', 'p', 'm2', 'k_means', 4, 'champion', '1.9', 'two'),
+    ('x', 3, DATE '2025-01-07', 'r3', 's', 'p', 'm3', 'k_means', 2, 'retired', '1.9', 'three'),
+    ('y', 1, DATE '2025-01-02', 'r4', 't', 'q', 'm4', 'rules', 5, 'champion', '1.8', 'four')
+"""
+
+
+def test_the_registry_of_an_earlier_release_comes_along_with_all_it_knew(tmp_path):
+    path = tmp_path / "warehouse.duckdb"
+    with open_warehouse(path) as connection:
+        connection.execute(EARLIER_RELEASE)
+    with (
+        open_warehouse(path, read_only=True) as connection,
+        pytest.raises(ClusteringError, match="of an earlier release: run a night"),
+    ):
+        champion(connection, "x", day(9))
+    with open_warehouse(path) as connection:
+        create_registry(connection)
+        create_registry(connection)  # once is enough
+    with open_warehouse(path) as connection:
+        in_force = [champion(connection, "x", day(number)) for number in (4, 5, 7, 9, 10, 20)]
+        assert [found and found.model_version for found in in_force] == [None, 1, 3, 3, 2, 2]
+        record = version_record(connection, "x", 1)
+        assert (record.status, record.k, record.reason, record.run_id) == (
+            "retired",
+            3,
+            "one",
+            "r1",
+        )
+        assert (record.run_id, record.sklearn_version, record.model_digest) == ("r1", "1.9", "m1")
+        assert version_record(connection, "y", 1).status == "champion"
+        whys = [(event.who, event.reason) for event in read_events(connection, "x")]
+        assert whys == [("system", "one"), ("system", "three"), ("system", "two")]
+        # The old table would have refused this status.
+        settle(connection, "x", [Wanted(3, "rejected", day(21), "no")], Build(day(21), "r"))
+        assert version_record(connection, "x", 3).status == "rejected"
+
+
+def challenge(connection, tmp_path, value, as_of, **options):
+    return register_challenger(
+        connection,
+        tmp_path / "models",
+        model_of(value),
+        Build(as_of, f"run-{value}"),
+        segmentation="engagement",
+        specification_digest="s",
+        preparation_digest="p",
+        reason="chosen",
+        **options,
+    )
+
+
+def test_a_challenger_is_registered_and_nothing_changes_for_anybody(connection, tmp_path):
+    first = promote(connection, tmp_path, 1.0, day(1))
+
+    second = challenge(connection, tmp_path, 2.0, day(3))
+
+    assert (second.model_version, second.status) == (2, "withdrawn")
+    assert champion(connection, "engagement", day(9)) == first
+    settle(connection, "engagement", [Wanted(2, "challenger", day(3), "drift")],
+           Build(day(3), "run"))  # fmt: skip
+    assert version_record(connection, "engagement", 2).status == "challenger"
+    assert champion(connection, "engagement", day(9)) == first
+
+
+def test_a_date_run_again_that_fits_the_same_model_has_the_same_version(connection, tmp_path):
+    promote(connection, tmp_path, 1.0, day(1))
+    kept = []
+    first = challenge(connection, tmp_path, 2.0, day(3), keep=kept.append)
+
+    again = challenge(connection, tmp_path, 2.0, day(3), keep=kept.append)
+
+    assert again == first
+    assert [one.model_version for one in kept] == [2]
+    assert not (tmp_path / "models/engagement/3").exists()
+    # Another model of the date, and the same one of another date, are other versions.
+    assert challenge(connection, tmp_path, 2.5, day(3)).model_version == 3
+    assert challenge(connection, tmp_path, 2.0, day(4)).model_version == 4
+
+
+def test_what_belongs_to_a_record_is_kept_with_it_or_not_at_all(connection, tmp_path):
+    def fail(_):
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        challenge(connection, tmp_path, 2.0, day(3), keep=fail)
+
+    with pytest.raises(ClusteringError, match="has no model version 1"):
+        version_record(connection, "engagement", 1)

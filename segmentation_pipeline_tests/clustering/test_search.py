@@ -12,11 +12,12 @@ from sklearn.metrics import (
 )
 
 from segmentation_pipeline.clustering.candidates import Limits, described
+from segmentation_pipeline.clustering.found import SearchSample
 from segmentation_pipeline.clustering.k_means_family import KMeansFamily
 from segmentation_pipeline.clustering.k_medoids import KMedoids
 from segmentation_pipeline.clustering.metrics import EUCLIDEAN
 from segmentation_pipeline.clustering.scoring import score_partitions
-from segmentation_pipeline.clustering.search import SearchSample, search
+from segmentation_pipeline.clustering.search import search
 from segmentation_pipeline.clustering.silhouette import silhouette_widths
 from segmentation_pipeline.clustering.structure.raw_features import RawFeature
 from segmentation_pipeline.errors import ClusteringError

@@ -64,6 +64,30 @@ def test_a_border_through_the_crowd_is_counted_exactly():
     assert crowded_leak(neighbourhoods(matrix, EUCLIDEAN), labels) == pytest.approx(0.6)
 
 
+def test_who_is_misplaced_is_no_border():
+    rng = np.random.default_rng(0)
+    matrix = np.repeat([[0.0, 0.0], [20.0, 0.0]], 200, axis=0) + rng.normal(size=(400, 2))
+    around = neighbourhoods(matrix, EUCLIDEAN)
+    labels = np.repeat([0, 1], 200)
+    # Three of the first group's most crowded, each by themselves.
+    crowd = np.argsort(around.reach[:200])
+    misplaced = [crowd[0]]
+    for one in crowd:
+        if len(misplaced) < 3 and np.linalg.norm(matrix[misplaced] - matrix[one], axis=1).min() > 1:
+            misplaced.append(one)
+    labels[misplaced] = 1
+    assert crowded_leak(around, labels) == 0.0
+    # A half of the group is no misplacement, wherever it is cut.
+    assert crowded_leak(around, np.where(matrix[:, 0] < 0.0, 2, labels)) > 0.05
+
+
+def test_a_segment_of_strays_is_none():
+    matrix = np.random.default_rng(0).normal(size=(400, 2))
+    labels = np.zeros(400, np.intp)
+    labels[::20] = 1
+    assert crowded_leak(neighbourhoods(matrix, EUCLIDEAN), labels) > 0.8
+
+
 def test_one_segment_and_noise_have_no_border():
     around = neighbourhoods(np.random.default_rng(0).standard_normal((50, 2)), EUCLIDEAN)
     assert crowded_leak(around, np.where(np.arange(50) < 25, -1, 0)) == 1.0

@@ -161,6 +161,6 @@ def test_a_home_of_many_nights_allows_those_who_left_or_are_still_to_join(tmp_pa
 
 
 def test_a_drift_that_there_is_not_is_refused(tmp_path):
-    with pytest.raises(PipelineError, match="no drift `storm`; there are none, moves"):
+    with pytest.raises(PipelineError, match="no drift `storm`; there are none, moves, role_ch"):
         make_demo(tmp_path / "home", 100, 2, 1, "csv", drift="storm")
     assert not (tmp_path / "home").exists()

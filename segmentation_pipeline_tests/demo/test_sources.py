@@ -162,9 +162,10 @@ def test_web_events_are_about_ten_a_customer_and_tell_one_story(middle, events):
 def test_truth_names_exactly_the_customers_of_each_night(middle):
     home, made = middle
     truth = pd.read_parquet(home / "planted_segments.parquet")
-    assert list(truth.columns) == ["as_of", "customer_id", "segmentation", "segment"]
+    told = ["as_of", "customer_id", "segmentation", "segment", "expected_segment"]
+    assert list(truth.columns) == [*told, "border_segment"]
     assert not truth.duplicated(["as_of", "customer_id", "segmentation"]).any()
-    assert not truth.isna().any().any()
+    assert not truth[told].isna().any().any()
     for night, rows in truth.groupby(truth.as_of.astype(str)):
         staff = set(read_csv(home / f"sources/crm/crm_{night}.csv").staff_id)
         for _, one in rows.groupby("segmentation"):

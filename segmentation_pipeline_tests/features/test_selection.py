@@ -122,6 +122,33 @@ def test_a_chain_of_neighbours_keeps_its_ends(specify):
     assert list(dropped(sample, spec)) == ["middle"]
 
 
+def test_kept_features_that_share_half_of_their_variance_say_so(specify):
+    one, two = people().values.values()
+    sample = people(near=one + 0.75 * two, far=two + 3 * np.random.default_rng(3).normal(size=400))
+    rows = {row.feature: row for row in selected(sample, specify(features(sample))).selection}
+
+    assert all(row.is_kept for row in rows.values())
+    assert rows["age"].reason.startswith("kept; its correlation with `near`, which is kept too, is")
+    assert rows["near"].reason.startswith("kept; its correlation with `age`")
+    assert rows["near"].reason.endswith("what they share counts twice in the distance")
+    assert rows["visits"].reason is None
+    assert rows["far"].reason is None
+
+
+def test_a_note_does_not_replace_what_was_noticed_before(specify):
+    # Two answers that 4 % gave, as indicators of who did: they correlate, and are mostly missing.
+    answers = np.full((2, CUSTOMERS), np.nan)
+    answers[0, :16] = answers[1, 2:18] = np.arange(16)
+    sample = people(one=answers[0], two=answers[1])
+    spec = specify(features(sample, one={"missing": "indicator"}, two={"missing": "indicator"}))
+    before = {row.feature: row.reason for row in fit_preparation(sample, spec).selection}
+
+    after = {row.feature: row.reason for row in selected(sample, spec).selection}
+
+    assert before["two"] == "more than 95% of the customers have no value"
+    assert after["two"].startswith(f"{before['two']}; kept; its correlation with `one`")
+
+
 @pytest.mark.parametrize(("others", "is_kept"), [(4, True), (3, False)])
 def test_a_feature_that_hardly_varies(others, is_kept, specify):
     sample = people(is_vip=np.arange(CUSTOMERS) < others)

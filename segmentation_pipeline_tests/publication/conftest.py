@@ -141,12 +141,18 @@ class Workbench:
         )
 
     def publish(
-        self, build: Build, *, file_digest: str = "aa", model_version: int = 1
+        self,
+        build: Build,
+        *,
+        file_digest: str = "aa",
+        model_version: int = 1,
+        decisions: str | None = None,
     ) -> Publication:
         """Make a night's work tables and publish them."""
         with self.open() as connection:
             validated = self.make_night(connection, build, file_digest=file_digest)
-            return publish(connection, self.home, build, self.ready(model_version), validated)
+            ready = self.ready(model_version, decisions)
+            return publish(connection, self.home, build, ready, validated)
 
     def publish_after(self, build: Build, *statements: str) -> Publication:
         """Publish a night whose work tables were tampered with after they were checked."""
@@ -160,7 +166,9 @@ class Workbench:
         """Ask what readers see."""
         return read_published(self.home.published, query)
 
-    def ready(self, model_version: int = 1) -> dict[str, ReadySegmentation]:
+    def ready(
+        self, model_version: int = 1, decisions: str | None = None
+    ) -> dict[str, ReadySegmentation]:
         """Name the model behind each segmentation."""
         model = ReadySegmentation(
             model_version=model_version,
@@ -168,6 +176,7 @@ class Workbench:
             preparation_digest="preparation",
             algorithm="k_means",
             silhouette=0.5,
+            decisions_digest=decisions,
         )
         return dict.fromkeys(self.assigned, model)
 
@@ -287,7 +296,7 @@ class Workbench:
                 """,
             "segment_migration": f"""
                 SELECT '{segmentation}-' || number AS to_segment_id, 'entered' AS reason,
-                    size::BIGINT AS customers
+                    size::BIGINT AS customers, FALSE AS is_suppressed
                 {of_segments}
                 """,
             "segment_nights": f"""

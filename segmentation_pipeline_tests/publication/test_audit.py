@@ -10,6 +10,20 @@ from segmentation_pipeline.publication import current_version, verify
 E, P = "engagement", "profession"
 OF_SEGMENTS = ("segments", "customer_segments", "segment_profiles", "segment_category_shares")
 
+
+def kpis(*rows):
+    """Write rows of (segment_id, customers) into the KPIs of the first night."""
+    values = ", ".join(
+        f"('{segment_id}', 'revenue', DATE '2025-06-01', 'mean', 'Euros', TRUE, 30, {customers},"
+        " FALSE)"
+        for segment_id, customers in rows
+    )
+    return (
+        f"INSERT INTO {E}.segment_kpis (segment_id, kpi, kpi_date, kind, description,"
+        f" is_higher_better, window_days, customers, is_suppressed) VALUES {values}"
+    )
+
+
 # What happened to the work tables after their checks -> what is said of it.
 FAULTS = {
     "a column is missing": (
@@ -64,6 +78,18 @@ FAULTS = {
         f"UPDATE {E}.segment_profiles SET feature = 'full_name'",
         "segment_profiles tells of `full_name`, which is personal",
     ),
+    "a KPI is of more customers than the segment has": (
+        kpis(("engagement-1", 5), ("engagement-2", 2), ("everybody", 7)),
+        "1 segments whose KPIs of the newest date are not of all their customers",
+    ),
+    "a segment has no KPI": (
+        kpis(("engagement-1", 4), ("everybody", 4)),
+        "1 segments whose KPIs of the newest date are not of all their customers",
+    ),
+    "the KPI of everybody is of others too": (
+        kpis(("engagement-1", 4), ("engagement-2", 2), ("everybody", 7)),
+        "1 KPIs of a date whose segments don't add up to everybody",
+    ),
     "a step was reported twice": (
         "INSERT INTO core.cleaning_report FROM core.cleaning_report",
         "cleaning_report: 1 rows repeat the key",
@@ -88,6 +114,13 @@ def test_columns_beyond_the_contract_stay_in_the_warehouse(workbench, night):
     workbench.publish_after(night(1), f"ALTER TABLE {E}.customer_segments ADD full_name VARCHAR")
 
     assert verify(workbench.home.published) == []
+
+
+def test_kpis_of_the_segments_customers_are_no_fault(workbench, night):
+    whole = kpis(("engagement-1", 4), ("engagement-2", 2), ("everybody", 6))
+    workbench.publish_after(night(1), whole)
+
+    assert workbench.read("SELECT count(*) FROM segment_kpis") == [(3,)]
 
 
 def test_an_empty_segment_is_no_fault(workbench, night):

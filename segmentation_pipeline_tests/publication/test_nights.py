@@ -8,7 +8,7 @@ import pytest
 
 from segmentation_pipeline import contracts
 from segmentation_pipeline.contracts import CONTRACTS
-from segmentation_pipeline.publication import audit, building, tables, verify
+from segmentation_pipeline.publication import audit, building, tables, verify, work_tables
 from segmentation_pipeline.specification.home import load_home
 
 FIRST, SECOND, THIRD = (dt.date(2025, 6, day) for day in (1, 2, 3))
@@ -54,7 +54,9 @@ def test_the_next_night_replaces_current_rows_and_adds_dated_ones(workbench, nig
         (SECOND, "run-2", "profession"),
     ]
     checked = "SELECT as_of, run_id, count(*) FROM validation_results GROUP BY ALL ORDER BY ALL"
-    assert workbench.read(checked) == [(FIRST, "run-1", 50), (SECOND, "run-2", 50)]
+    # Customers and the cleaning report are of the home.
+    count = 2 + sum(len(work_tables(name)) for name in ("engagement", "profession"))
+    assert workbench.read(checked) == [(FIRST, "run-1", count), (SECOND, "run-2", count)]
     assert workbench.read("SELECT digest FROM source_loads") == [("bb",)]
     assert verify(workbench.home.published) == []
 
@@ -72,7 +74,9 @@ def test_the_same_night_from_the_same_inputs_is_no_news(workbench, night):
 
 
 @pytest.mark.usefixtures("after_first_night")
-@pytest.mark.parametrize("changed", [{"file_digest": "bb"}, {"model_version": 2}])
+@pytest.mark.parametrize(
+    "changed", [{"file_digest": "bb"}, {"model_version": 2}, {"decisions": "rejected"}]
+)
 def test_the_same_night_from_other_inputs_is_news_and_replaces_its_rows(workbench, night, changed):
     again = workbench.publish(night(1, "another-run"), **changed)
 

@@ -132,6 +132,7 @@ def test_a_run_names_its_criteria_digests_and_model(workbench, night):
             source_digest,
             "preparation",
             "model 4",
+            None,
             4,
         )
         for name, segments in (("engagement", 2), ("profession", 3))
@@ -232,6 +233,7 @@ def test_progress_is_told_step_by_step(workbench, night):
         "count segments against each other",
         *(f"write {name}" for name in tables),
         *(f"write {name} as Parquet" for name in tables),
+        "write the lists of who gets what",
         "close segments.duckdb",
         "write the manifest",
         "make files read-only and durable",

@@ -285,6 +285,31 @@ def test_what_changed_is_said(home, one, told):
     assert told in text_of(render_report(edition(segment_nights=[one]), home))
 
 
+@pytest.mark.parametrize(
+    ("decision", "told"),
+    [
+        ("keep", "0 customers came and 0 left. The model was kept."),
+        ("refit", "0 left. Another model is due: the figures."),
+        ("alert", "0 left. Something is off that no new model mends: the figures."),
+        ("first", "0 customers came and 0 left. "),
+    ],
+)
+def test_what_became_of_the_model_is_said(home, decision, told):
+    row = {"segmentation": "engagement", "as_of": NIGHT, "decision": decision}
+    row["reasons"] = "the figures"
+    made = edition(segment_nights=[night()], refit_decision=[row])
+
+    assert told in text_of(render_report(made, home))
+
+
+def test_a_challenger_is_told_of(home):
+    row = {"segmentation": "engagement", "as_of": NIGHT, "sentence": "challenger 2 waits"}
+
+    text = text_of(render_report(edition(challenger_nights=[row]), home))
+
+    assert "Meanwhile, challenger 2 waits." in text
+
+
 def test_an_older_part_says_so(home):
     old = dt.date(2025, 6, 28)
     text = text_of(

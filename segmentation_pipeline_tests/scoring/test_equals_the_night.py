@@ -1,5 +1,7 @@
 """What is scored is what a night says of the same customers: all of them, in every form."""
 
+import shutil
+
 import duckdb
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ import segmentation_pipeline
 from segmentation_pipeline.lock import hold_lock
 from segmentation_pipeline.publication import read_published
 from segmentation_pipeline.scoring import load_published_model, score_file, segments_view_sql
+from segmentation_pipeline.specification.home import load_home
 from segmentation_pipeline.warehouse import open_warehouse
 
 both = pytest.mark.parametrize("segmentation", ["engagement", "profession"])
@@ -99,9 +102,10 @@ def test_the_sql_view_in_plain_duckdb(example, segmentation):
 
 def test_beside_a_running_night(example, export, tmp_path):
     path, output = export("profession", tmp_path / "in.parquet"), tmp_path / "out.parquet"
+    home = load_home(shutil.copytree(example.path, tmp_path / "home", symlinks=True))
 
-    with hold_lock(example.lock, "a night", timeout_seconds=0), open_warehouse(example.warehouse):
-        score_file(load_published_model(example, "profession"), path, output)
+    with hold_lock(home.lock, "a night", timeout_seconds=0), open_warehouse(home.warehouse):
+        score_file(load_published_model(home, "profession"), path, output)
 
     assert len(scored(output, "segment_id")) > 290
 

@@ -12,11 +12,8 @@ from segmentation_pipeline.segments.history import (
     segments_on_sql,
 )
 from segmentation_pipeline.segments.identity import segment_ids
-from segmentation_pipeline.segments.movements import (
-    make_segment_migration,
-    make_segment_movements,
-    record_night,
-)
+from segmentation_pipeline.segments.migration import make_segment_migration
+from segmentation_pipeline.segments.movements import make_segment_movements, record_night
 from segmentation_pipeline.segments.nights import Night, NightChanges, make_segment_nights
 from segmentation_pipeline.warehouse import Build, Table, open_in_memory, write_table
 
@@ -192,13 +189,13 @@ def test_movements_and_migration_of_a_night(connection):
         ("c", "x-1", None, "left"),
         ("e", None, "x-2", "entered"),
     ]
-    assert make_segment_migration(connection, "x", build(2)) == 5
+    assert make_segment_migration(connection, "x", build(2), 1) == 5
     assert connection.execute("FROM x.segment_migration").fetchall() == [
-        ("x-1", "x-1", "stayed", 1, 1 / 3),
-        ("x-1", "x-2", "moved", 1, 1 / 3),
-        ("x-1", None, "left", 1, 1 / 3),
-        ("x-2", "x-2", "stayed", 1, 1.0),
-        (None, "x-2", "entered", 1, None),
+        ("x-1", "x-1", "stayed", 1, 1 / 3, False),
+        ("x-1", "x-2", "moved", 1, 1 / 3, False),
+        ("x-1", None, "left", 1, 1 / 3, False),
+        ("x-2", "x-2", "stayed", 1, 1.0, False),
+        (None, "x-2", "entered", 1, None, False),
     ]
     assert make_segment_nights(connection, "x", build(2)) == 1
     found = connection.execute("FROM x.segment_nights").fetchall()
@@ -239,8 +236,8 @@ def test_an_erased_person_is_gone_and_the_counts_tell_it(connection):
     ]
     assert (changes.left_count, changes.erased_count) == (1, 1)
     assert make_segment_movements(connection, "x", build(3)) == 1
-    make_segment_migration(connection, "x", build(3))
-    assert ("x-2", None, "erased", 1, 1.0) in connection.execute(
+    make_segment_migration(connection, "x", build(3), 1)
+    assert ("x-2", None, "erased", 1, 1.0, False) in connection.execute(
         "FROM x.segment_migration"
     ).fetchall()
     assert connection.execute("FROM x.segment_pending").fetchall() == []

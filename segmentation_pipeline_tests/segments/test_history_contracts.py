@@ -13,11 +13,8 @@ from segmentation_pipeline.segments.identity import (
     meet_model,
 )
 from segmentation_pipeline.segments.matching import all_born
-from segmentation_pipeline.segments.movements import (
-    make_segment_migration,
-    make_segment_movements,
-    record_night,
-)
+from segmentation_pipeline.segments.migration import make_segment_migration
+from segmentation_pipeline.segments.movements import make_segment_movements, record_night
 from segmentation_pipeline.segments.nights import Night, make_segment_nights
 from segmentation_pipeline.segments.overlap import make_segment_crosstabs
 from segmentation_pipeline.warehouse import (
@@ -46,10 +43,10 @@ def connection(tmp_path_factory):
             make_segment_registry,
             make_segment_transitions,
             make_segment_movements,
-            make_segment_migration,
             make_segment_nights,
         ):
             make(opened, "x", NIGHT)
+        make_segment_migration(opened, "x", NIGHT, 1)
         make_segment_crosstabs(opened, ["x"], 1, NIGHT)
         yield opened
 

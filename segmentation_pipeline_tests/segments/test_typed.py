@@ -197,7 +197,7 @@ def test_the_silent_are_typed_as_well_as_the_table_says(connection, tmp_path, se
 
     rows = members(connection)
     make_typing_accuracy(connection, "x", champion, NIGHT)
-    make_typing_confusion(connection, "x", champion, NIGHT)
+    make_typing_confusion(connection, "x", champion, NIGHT, 1)
 
     assert len(rows["segment_id"]) == CUSTOMERS
     is_eligible = world.country != "XX"
@@ -227,6 +227,17 @@ def test_the_silent_are_typed_as_well_as_the_table_says(connection, tmp_path, se
     confused = connection.execute("SELECT sum(customers) FROM x.typing_confusion").fetchall()[0][0]
     held = typing_of(champion.model).assessment.held_out_customers
     assert confused == held
+    make_typing_confusion(connection, "x", champion, NIGHT, 10)
+    told = connection.execute(
+        "SELECT segment_id, typed_segment_id, customers FROM x.typing_confusion"
+        " WHERE is_suppressed = (customers IS NULL AND share IS NULL AND weighted_share IS NULL)"
+    ).fetchall()
+    assert len(told) == SEGMENTS**2
+    assert {n for *_, n in told if n is not None and n < 10} <= {0}
+    withheld = [pair for *pair, n in told if n is None]
+    for side in (0, 1):
+        names = [pair[side] for pair in withheld]
+        assert all(names.count(name) > 1 for name in names)
     assert held / grouped.sum() == pytest.approx(HELD_OUT_SHARE, abs=0.02)
 
 

@@ -34,6 +34,8 @@ sources:
       answered_at: {type: timestamp}
       papers: {type: integer, sensitive: false}
 customers: {base: crm}
+kpis:
+  many_papers: {kind: binary, description: Authors, expression: papers > 9, window_days: 30}
 """
 SEGMENTATION = """\
 title: Engagement
@@ -54,7 +56,7 @@ strategies:
       - {measure: customers, at_least: 10}
     message: Read this.
     channel: email
-    goal_kpi: open_rate
+    goal_kpi: many_papers
     priority: 1
 """
 
@@ -101,7 +103,9 @@ def test_a_good_playbook_loads(tmp_path):
         ("measure: mean, at_least: 5", "measure: trait_rank, at_most: 0", 12, "has rank 1"),
         ("at_least: 5", "atleast: 5", 12, "did you mean `at_least`?"),
         ("    priority: 1\n", "    prority: 1\n", 20, "did you mean `priority`?"),
-        ("    goal_kpi: open_rate\n", "", 10, "`goal_kpi` is missing"),
+        ("    goal_kpi: many_papers\n", "", 10, "`goal_kpi` is missing"),
+        ("goal_kpi: many_papers", "goal_kpi: papers", 19,
+         "`kpis` of customers.yaml has no `papers`; did you mean `many_papers`?"),
         ("write_to_them", "none", 10, "a strategy can't be called `none`"),
         ("write_to_them", "Write to them", 10, "lower-case letters"),
     ],

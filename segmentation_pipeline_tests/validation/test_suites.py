@@ -195,6 +195,41 @@ def test_a_faulty_survey_fails_where_it_is_faulty(connection, change, expected):
     assert raw_failures(connection, "survey", SURVEY) == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "table", "usual_rows", "is_right"),
+    [
+        # The CRM table has 8 rows, the survey 10; a fifth more or less is allowed.
+        ("crm", CRM, None, True),
+        ("crm", CRM, 8, True),
+        ("crm", CRM, 10, True),
+        ("crm", CRM, 10.5, False),
+        ("crm", CRM, 6.6, False),
+        ("survey", SURVEY, 12.5, True),
+        ("survey", SURVEY, 12.6, False),
+        ("survey", SURVEY, 1, True),
+    ],
+)
+def test_a_source_that_was_cut_short_fails(connection, name, table, usual_rows, is_right):
+    suite = raw_source_suite(name, SPEC.sources[name], AS_OF, usual_rows=usual_rows)
+
+    assert failures(connection, table, suite) == ({} if is_right else {"table__volume": 0})
+
+
+def test_an_empty_source_is_never_of_the_usual_volume(connection):
+    connection.execute("DELETE FROM raw.raw_survey")
+    suite = raw_source_suite("survey", SPEC.sources["survey"], AS_OF)
+
+    assert {"table__row_count", "table__volume"} <= failures(connection, SURVEY, suite).keys()
+
+
+def test_who_allows_any_volume_has_no_check_of_it():
+    source = SPEC.sources["crm"].model_copy(update={"maximum_volume_change": None})
+
+    names = {e.name for e in raw_source_suite("crm", source, AS_OF, usual_rows=100)}
+
+    assert "table__volume" not in names
+
+
 def test_a_column_that_is_not_there_fails_everything_about_it(connection):
     connection.execute("ALTER TABLE raw.raw_survey DROP visits")
     suite = raw_source_suite("survey", SPEC.sources["survey"], AS_OF)

@@ -7,10 +7,10 @@ that had no part in placing them.
 It sees that line only. An evenly filled arc, cut in the middle, looks emptier there the further it
 is bent: by nothing at half a circle, by up to .45 at two thirds, by .65 at most near 300 degrees.
 Hence a depth that has to be reached besides a p; a continuum bent further, like a U with long
-arms, is taken for two groups.
+arms, is taken for two groups. `border_crowd` looks at the same customers' neighbours instead.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,7 +112,7 @@ def border_test(
     # m = 0 and q = size is the best that the smallest segment can reach.
     if len(segments) < 2 or binom.cdf(0, sizes.min(), 0.5) > SIGNIFICANCE:
         return UNSEPARATED
-    pairs = neighbouring_pairs(_centroids(matrix, labels, segments))
+    pairs = neighbouring_pairs(centroids_of(matrix, labels, segments))
 
     def worst_border(number: int) -> tuple[float, float]:
         split = splits[number]
@@ -125,7 +125,7 @@ def border_test(
             matched &= (partner[pairs] >= 0).all(axis=1)
             counts[matched] += _zone_counts(
                 split.dithered[scored],
-                _centroids(matrix[fitted], refit, found),
+                centroids_of(matrix[fitted], refit, found),
                 partner[pairs[matched]],
             )
         return _worst_pair(counts, matched)
@@ -154,7 +154,8 @@ def neighbouring_pairs(centroids: Matrix) -> NDArray[np.intp]:
     return np.array(pairs, dtype=np.intp).reshape(-1, 2)
 
 
-def _centroids(matrix: Matrix, labels: Labels, segments: Labels) -> Matrix:
+def centroids_of(matrix: Matrix, labels: Labels, segments: Labels) -> Matrix:
+    """Means (k, d) of the customers of each segment."""
     member = (labels[:, None] == segments).astype(np.float64)
     centroids: Matrix = member.T @ matrix / np.maximum(member.sum(axis=0), 1.0)[:, None]
     return centroids
@@ -170,20 +171,29 @@ def _partners(labels: Labels, refit: Labels, segments: Labels, found: Labels) ->
     return partner
 
 
-def _zone_counts(matrix: Matrix, centroids: Matrix, pairs: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Customers at the border, at the first and at the second centre of each pair, (pairs, 3).
+def zones_between(
+    matrix: Matrix, centroids: Matrix, pairs: NDArray[np.intp]
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]]:
+    """Customers of each pair at its border, at its first and at its second centre.
 
+    Rows of the matrix (n, d) within .25 of places 0, -1 and 1 on the line between two centroids.
     A customer lies between two centroids if no third is nearer than both.
     """
     squares = np.einsum("ij,ij->i", centroids, centroids)
     nearest = (squares - 2.0 * (matrix @ centroids.T)).argmin(axis=1)
-    counts = np.zeros((len(pairs), 3), dtype=np.intp)
-    for row, (a, b) in enumerate(pairs):
-        between = matrix[(nearest == a) | (nearest == b)]
+    for a, b in pairs:
+        between = np.flatnonzero((nearest == a) | (nearest == b))
         line = centroids[b] - centroids[a]
-        t = (between - (centroids[a] + centroids[b]) / 2.0) @ line / (line @ line / 2.0)
-        counts[row] = [np.count_nonzero(np.abs(t - centre) < ZONE) for centre in (0.0, -1.0, 1.0)]
-    return counts
+        middle = (centroids[a] + centroids[b]) / 2.0
+        t = (matrix[between] - middle) @ line / (line @ line / 2.0)
+        border, first, second = (between[np.abs(t - place) < ZONE] for place in (0.0, -1.0, 1.0))
+        yield border, first, second
+
+
+def _zone_counts(matrix: Matrix, centroids: Matrix, pairs: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Customers at the border, at the first and at the second centre of each pair, (pairs, 3)."""
+    counts = [[len(zone) for zone in zones] for zones in zones_between(matrix, centroids, pairs)]
+    return np.array(counts, dtype=np.intp).reshape(-1, 3)
 
 
 def _worst_pair(counts: NDArray[np.intp], matched: NDArray[np.bool_]) -> tuple[float, float]:

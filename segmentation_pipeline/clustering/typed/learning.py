@@ -44,21 +44,32 @@ _AMONG_DRAWN = f"SEMI JOIN {_DRAWN} USING (customer_id)"
 
 
 def learn_typing(
-    connection: Connection, home: Home, name: str, model: SegmentModel
+    connection: Connection,
+    home: Home,
+    name: str,
+    model: SegmentModel,
+    matrix: Table | None = None,
 ) -> SegmentModel:
     """Add to a segmentation's new model how customers who lack a source are typed.
 
     The model itself where its YAML types nobody. The customers are tonight's; those kept aside were
-    hidden from the fit of `model`, too, as `fitting_features` hides them.
+    hidden from the fit of `model`, too, as `fitting_features` hides them. `matrix` holds them all
+    as the model's own preparation makes them; that is the segmentation's, where it is None.
     """
     spec = home.segmentations[name]
     if spec.typing is None:
         return model if "typing" not in model.parameters else with_typing(model, None)
-    return with_typing(model, _typed(connection, home, name, spec, model))
+    prepared = matrix or Table(name, "feature_matrix")
+    return with_typing(model, _typed(connection, home, name, spec, model, prepared))
 
 
 def _typed(
-    connection: Connection, home: Home, name: str, spec: SegmentationSpec, model: SegmentModel
+    connection: Connection,
+    home: Home,
+    name: str,
+    spec: SegmentationSpec,
+    model: SegmentModel,
+    matrix: Table,
 ) -> Typed:
     try:
         preparation = fit_on_sample(
@@ -66,7 +77,8 @@ def _typed(
         )
     except PreparationError as error:
         return refused(f"its features can't be prepared: {error}", None)
-    sample = _sample(connection, name, spec, model, preparation, home.customers.limits.threads or 2)
+    threads = home.customers.limits.threads or 2
+    sample = _sample(connection, name, spec, model, matrix, preparation, threads)
     return fit_typing(sample, preparation, segments_of(model), seed=spec.clustering.seed)
 
 
@@ -94,6 +106,7 @@ def _sample(
     name: str,
     spec: SegmentationSpec,
     model: SegmentModel,
+    matrix: Table,
     preparation: Preparation,
     threads: int,
 ) -> TypingSample:
@@ -111,7 +124,7 @@ def _sample(
         # What the segment model says of the silent is what typing does without.
         labels = np.empty(0, dtype=np.int32)
         if table != silent:
-            labels = _labels(connection, name, spec, model, ids, threads)
+            labels = _labels(connection, name, spec, model, matrix, ids, threads)
         found.append((columns, labels))
         connection.unregister(_DRAWN)
     (columns, labels), (held_columns, held_labels), (silent_columns, _) = found
@@ -143,11 +156,12 @@ def _labels(
     name: str,
     spec: SegmentationSpec,
     model: SegmentModel,
+    matrix: Table,
     ids: Sequence[str],
     threads: int,
 ) -> NDArray[np.int32]:
     """Label the drawn customers by the segment model: (n,), in the order of their ids."""
-    matrix, grouped = Table(name, "feature_matrix"), grouped_features(name, spec)
+    grouped = grouped_features(name, spec)
     drawn = Table("temp", "typing_drawn_features")
     connection.execute(
         f"CREATE OR REPLACE TEMP VIEW {quote(drawn.name)} AS FROM {grouped.sql} {_AMONG_DRAWN}"

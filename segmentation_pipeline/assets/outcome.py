@@ -1,0 +1,61 @@
+"""How a run ended, read from Dagster's events: what failed, and what only warns."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from segmentation_pipeline.errors import PipelineError
+
+
+def failures(events: Sequence[dg.DagsterEvent]) -> tuple[str, ...]:
+    """Tell what went wrong, each once: failed checks by name, errors by what they say."""
+    messages = _failed_checks(events, dg.AssetCheckSeverity.ERROR)
+    failed = [event for event in events if event.is_step_failure]
+    # Without a failed step, the run itself failed: it could not take the lock, for instance.
+    failed = failed or [event for event in events if event.is_run_failure]
+    for event in failed:
+        error = getattr(event.event_specific_data, "error", None)
+        while error is not None and error.cause is not None:
+            error = error.cause
+        if error is not None and error.cls_name != "DagsterAssetCheckFailedError":
+            where = f"{event.step_key.replace('__', '/')}: " if event.step_key else ""
+            messages.append(where + _said(error.cls_name, error.message))
+    return tuple(dict.fromkeys(messages))
+
+
+def warnings(events: Sequence[dg.DagsterEvent]) -> tuple[str, ...]:
+    """Tell which checks that stop nothing did not pass."""
+    return tuple(dict.fromkeys(_failed_checks(events, dg.AssetCheckSeverity.WARN)))
+
+
+def published(events: Sequence[dg.DagsterEvent]) -> bool | None:
+    """Say whether the run published news; None if it did not publish at all."""
+    for event in events:
+        if event.is_step_materialization:
+            materialization = event.step_materialization_data.materialization
+            if materialization.asset_key == dg.AssetKey(["published"]):
+                return bool(materialization.metadata["is_news"].value)
+    return None
+
+
+def _failed_checks(events: Sequence[dg.DagsterEvent], severity: dg.AssetCheckSeverity) -> list[str]:
+    evaluations = (
+        event.asset_check_evaluation_data
+        for event in events
+        if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    )
+    return [
+        f"check {one.asset_key.to_user_string()}: {one.check_name}: {one.description}"
+        for one in evaluations
+        if not one.passed and one.severity == severity
+    ]
+
+
+def _said(class_name: str | None, message: str) -> str:
+    """Leave out the class name in front of a message of ours, which stands for itself."""
+    ours = {error.__name__ for error in PipelineError.__subclasses__()} | {"PipelineError"}
+    text = message.strip()
+    for prefix in (f"segmentation_pipeline.errors.{class_name}: ", f"{class_name}: "):
+        if class_name in ours:
+            text = text.removeprefix(prefix)
+    return text

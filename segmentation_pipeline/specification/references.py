@@ -1,0 +1,76 @@
+"""Whether what a specification names is there, and may be looked at.
+
+What belongs here: checks of names that several files' checks share. Each raises SpecificationError
+with the line and the nearest name.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from segmentation_pipeline.specification.customers import CustomersSpec
+from segmentation_pipeline.specification.expressions import referenced_columns
+from segmentation_pipeline.specification.features import Aggregate
+from segmentation_pipeline.specification.reading import Document, Place, nearest
+from segmentation_pipeline.specification.sources import ColumnSpec
+
+
+def customer_table_columns(customers: CustomersSpec) -> list[str]:
+    """List the columns of the table `customers` that expressions may use, besides `as_of`."""
+    flags = [f"has_{source}" for source in customers.sources]
+    return ["customer_id", *customers.customer_columns(), *flags]
+
+
+def check_names(
+    document: Document, place: Place, used: Iterable[str], known: Iterable[str]
+) -> None:
+    """Refuse a name that is none of the known columns."""
+    names = set(known)
+    for name in used:
+        if name not in names:
+            raise document.error(place, f"there is no column `{name}`; {nearest(name, names)}")
+
+
+def refuse_guarded(
+    document: Document,
+    place: Place,
+    used: Iterable[str],
+    columns: Mapping[str, ColumnSpec],
+    use: str = "neither a feature nor a condition",
+) -> None:
+    """Refuse a column that is sensitive or personal; `use` says what it can't be."""
+    for name in used:
+        if name in columns and (columns[name].sensitive or columns[name].personal):
+            kind = "sensitive" if columns[name].sensitive else "personal"
+            raise document.error(place, f"`{name}` is {kind}: it can be {use}")
+
+
+def check_aggregate(
+    document: Document,
+    place: Place,
+    aggregate: Aggregate,
+    customers: CustomersSpec,
+    use: str = "neither a feature nor a condition",
+) -> None:
+    """Refuse an aggregate of a source that has no dates, or of columns that it can't be made of."""
+    if aggregate.source not in customers.sources:
+        hint = nearest(aggregate.source, customers.sources)
+        raise document.error([*place, "source"], f"no source `{aggregate.source}`; {hint}")
+    source = customers.sources[aggregate.source]
+    if source.time is None:
+        raise document.error(
+            [*place, "source"],
+            f"rows of `{aggregate.source}` have no `time`: it can't be summed up",
+        )
+    if aggregate.column is not None:
+        check_names(document, [*place, "column"], [aggregate.column], source.columns)
+        refuse_guarded(document, [*place, "column"], [aggregate.column], source.columns, use)
+        needs_number = aggregate.function in ("sum", "mean", "minimum", "maximum")
+        if needs_number and not source.columns[aggregate.column].is_numeric:
+            raise document.error(
+                [*place, "column"],
+                f"`{aggregate.function}` needs a number, and "
+                f"`{aggregate.column}` is of type {source.columns[aggregate.column].type}",
+            )
+    if aggregate.where is not None:
+        used = referenced_columns(aggregate.where)
+        check_names(document, [*place, "where"], used, source.columns)
+        refuse_guarded(document, [*place, "where"], used, source.columns, use)

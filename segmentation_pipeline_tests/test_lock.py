@@ -1,0 +1,74 @@
+"""Nobody writes without the right to. (That one writes at a time: see `test_warehouse`.)"""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from segmentation_pipeline.errors import LockedError
+from segmentation_pipeline.lock import hold_lock, require_writable
+
+NOBODY = 65534
+AS_NOBODY = f"""
+import os, sys
+from pathlib import Path
+from segmentation_pipeline.errors import PipelineError
+from segmentation_pipeline.lock import hold_lock, require_writable
+os.setgid({NOBODY}); os.setuid({NOBODY})
+home = Path(sys.argv[1])
+try:
+    require_writable(home)
+except PipelineError as error:
+    print(error)
+try:
+    with hold_lock(home / "x.lock", "run", timeout_seconds=0):
+        print("it got the lock")
+except PipelineError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_another_user_is_refused_before_anything_is_begun(tmp_path):
+    home = tmp_path / "home"
+    (home / "published").mkdir(parents=True)
+    # pytest's folders are their owner's alone: this one must be seen to be refused.
+    for folder in (home, *home.parents[:3]):
+        folder.chmod(0o755)
+
+    done = subprocess.run(
+        [sys.executable, "-c", AS_NOBODY, str(home)], capture_output=True, text=True, check=True
+    )
+
+    refused, locked = done.stdout.splitlines()
+    assert refused.startswith(f"{home} can't be written to")
+    assert locked.startswith(f"{home / 'x.lock'}: Permission denied")
+    assert all(line.endswith("Nothing was changed") for line in (refused, locked))
+    assert not (home / "x.lock").exists()
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("mount") is None, reason="only root can mount"
+)
+def test_a_read_only_disk_is_refused(tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "ro,size=1m", "tmpfs", str(home)]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        with pytest.raises(LockedError, match="can't be written to"):
+            require_writable(home)
+        with (
+            pytest.raises(LockedError, match="Read-only file system"),
+            hold_lock(home / "x.lock", "run", timeout_seconds=0),
+        ):
+            raise AssertionError
+    finally:
+        subprocess.run(["umount", str(home)], check=True)
+
+
+def test_a_home_of_ones_own_is_accepted(tmp_path):
+    require_writable(tmp_path)
