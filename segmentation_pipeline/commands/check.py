@@ -1,0 +1,38 @@
+"""`segmentation check`: what a night would do, without doing it."""
+
+import os
+
+from segmentation_pipeline.commands.terminal import (
+    CURRENT,
+    HomeOption,
+    console,
+    default_date,
+    errors_to_exit_status,
+)
+from segmentation_pipeline.specification.home import load_home
+
+
+def check(home: HomeOption = CURRENT) -> None:
+    """Read every file of a home and say what a night would do; touches nothing."""
+    with errors_to_exit_status():
+        from segmentation_pipeline.ingestion import check_source
+
+        spec = load_home(home)
+        console.print(f"{spec.customers.name}: customers.yaml and segmentations are well-formed.")
+        for name, source in spec.customers.sources.items():
+            for line in check_source(spec.path, name, source, os.environ):
+                console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+        for name, segmentation in spec.segmentations.items():
+            used = [k for k, f in segmentation.features.items() if f.use == "clustering"]
+            clustering = segmentation.clustering
+            tries = clustering.segments or (
+                f"{clustering.minimum_segments} to {clustering.maximum_segments}"
+            )
+            console.print(
+                f"  segmentation {name}: {clustering.algorithm}, {tries} segments by "
+                f"{len(used)} features: {', '.join(used)}",
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
+            )
+        console.print(f"The next night would be for {default_date(spec)}.")

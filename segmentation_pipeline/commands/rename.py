@@ -1,0 +1,36 @@
+"""`segmentation rename`: what a segment is called."""
+
+from typing import Annotated
+
+import typer
+
+from segmentation_pipeline.commands.terminal import (
+    CURRENT,
+    HomeOption,
+    console,
+    errors_to_exit_status,
+    one_segmentation,
+)
+from segmentation_pipeline.specification.home import load_home
+
+
+def rename(
+    segment: Annotated[str, typer.Argument(help="The segment's id, such as engagement-1.")],
+    name: Annotated[str, typer.Argument(help="What it is called from the next night on.")],
+    home: HomeOption = CURRENT,
+) -> None:
+    """Give a segment a name; it stays with the segment until it gets another one."""
+    with errors_to_exit_status():
+        from segmentation_pipeline.lock import hold_lock
+        from segmentation_pipeline.segments.naming import rename_segment
+        from segmentation_pipeline.warehouse import open_warehouse
+
+        spec = load_home(home)
+        segmentation = one_segmentation(spec, segment.rpartition("-")[0])
+        declared = spec.segmentations[segmentation].names
+        with (
+            hold_lock(spec.lock, "rename", timeout_seconds=0),
+            open_warehouse(spec.warehouse) as connection,
+        ):
+            done = rename_segment(connection, segmentation, segment, name, declared=declared)
+        console.print(f"{done.segment_id}: {done.before or 'no name'} -> {done.after}")
