@@ -4,6 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -31,22 +33,20 @@ except PipelineError as error:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_another_user_is_refused_before_anything_is_begun(tmp_path):
-    home = tmp_path / "home"
-    (home / "published").mkdir(parents=True)
+def test_another_user_is_refused_before_anything_is_begun():
     # pytest's folders are their owner's alone: this one must be seen to be refused.
-    for folder in (home, *home.parents[:3]):
-        folder.chmod(0o755)
-
-    done = subprocess.run(
-        [sys.executable, "-c", AS_NOBODY, str(home)], capture_output=True, text=True, check=True
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        home.chmod(0o755)
+        command = [sys.executable, "-c", AS_NOBODY, str(home)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        made = list(home.iterdir())
 
     refused, locked = done.stdout.splitlines()
     assert refused.startswith(f"{home} can't be written to")
     assert locked.startswith(f"{home / 'x.lock'}: Permission denied")
     assert all(line.endswith("Nothing was changed") for line in (refused, locked))
-    assert not (home / "x.lock").exists()
+    assert made == []
 
 
 @pytest.mark.skipif(

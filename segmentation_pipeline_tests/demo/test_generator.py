@@ -64,6 +64,9 @@ def test_parquet_says_the_same_as_csv(small, tmp_path):
         for column in typed:
             if pd.api.types.is_string_dtype(typed[column]):
                 assert typed[column].fillna("").tolist() == text[column].fillna("").tolist()
+            elif pd.api.types.is_bool_dtype(typed[column]):
+                written = {"true": True, "false": False}
+                assert typed[column].tolist() == text[column].map(written).tolist()
             else:
                 parsed = text[column].astype(typed[column].dtype)
                 pd.testing.assert_series_equal(typed[column], parsed)
