@@ -148,6 +148,21 @@ def open_in_memory(
 
 
 @contextmanager
+def rows_in_order(connection: Connection, *, is_kept: bool) -> Iterator[None]:
+    """Say for the length of a `with` block whether rows keep the order that they stand in.
+
+    Kept order costs memory where much is computed, and saves a sort where a table is copied. Set it
+    outside of a transaction: one that failed takes no statement but ROLLBACK.
+    """
+    (before,) = connection.execute("SELECT current_setting('preserve_insertion_order')").fetchall()
+    connection.execute(f"SET preserve_insertion_order = {literal(is_kept)}")
+    try:
+        yield
+    finally:
+        connection.execute(f"SET preserve_insertion_order = {literal(bool(before[0]))}")
+
+
+@contextmanager
 def transaction(connection: Connection) -> Iterator[None]:
     """Commit what the block did, or undo all of it when the block raises."""
     connection.execute("BEGIN TRANSACTION")

@@ -1,7 +1,6 @@
 """A source's night: new and changed files go into its raw table, in one transaction."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -44,6 +43,7 @@ from segmentation_pipeline.warehouse import (
     literal,
     quote,
     record_build,
+    rows_in_order,
     transaction,
 )
 
@@ -89,7 +89,8 @@ def load_source(
     ignored: dict[str, None] = {}
     with (
         found_files(connection, home_path, name, source, environment) as files,
-        _rows_in_file_order(connection, source),
+        # A row of a text file is numbered by its position; Parquet rows know their numbers.
+        rows_in_order(connection, is_kept=source.format in TEXT_FORMATS),
         transaction(connection),
     ):
         make_audit_tables(connection)
@@ -181,18 +182,3 @@ def _summarise(connection: Connection, name: str) -> tuple[int, int, int]:
         f" coalesce(sum(rejected_values), 0) FROM {SOURCE_LOADS.sql} WHERE load_id IN ({ids})"
     ).fetchall()[0]
     return int(rows), int(rejected_rows), int(rejected_values)
-
-
-@contextmanager
-def _rows_in_file_order(connection: Connection, source: SourceSpec) -> Iterator[None]:
-    """Let a table made of a text file keep its order: a row's position is then its number.
-
-    Parquet rows know their numbers. Set outside of the transaction: one that failed takes no
-    statement but ROLLBACK.
-    """
-    (before,) = connection.execute("SELECT current_setting('preserve_insertion_order')").fetchall()
-    connection.execute(f"SET preserve_insertion_order = {literal(source.format in TEXT_FORMATS)}")
-    try:
-        yield
-    finally:
-        connection.execute(f"SET preserve_insertion_order = {literal(bool(before[0]))}")

@@ -21,7 +21,14 @@ from segmentation_pipeline.ingestion import raw_table
 from segmentation_pipeline.specification.customers import CustomersSpec
 from segmentation_pipeline.specification.kpis import Kpi
 from segmentation_pipeline.specification.sources import SourceSpec
-from segmentation_pipeline.warehouse import Connection, Table, quote
+from segmentation_pipeline.warehouse import (
+    Build,
+    Connection,
+    Table,
+    quote,
+    read_build,
+    write_table,
+)
 
 _SAID_FOR_PEOPLE = {"description", "unit", "higher_is_better"}
 _OF_SOURCES = {"kind", "key", "time", "keep", "duplicates", "columns", "expectations"}
@@ -98,19 +105,28 @@ def decide(known: KnownInput | None, found: KpiInput, *, has_rows: bool) -> Deci
     return "measure" if has_rows and found.has_value else "drop"
 
 
-def source_days(connection: Connection, customers: CustomersSpec) -> dict[str, SourceDays]:
+def source_days(
+    connection: Connection, customers: CustomersSpec, build: Build
+) -> dict[str, SourceDays]:
     """Look at the loaded rows of each source that KPIs are made of, date by date.
 
     The sum of the rows' hashes doesn't depend on their order, and tells a row that stands twice.
+    What one segmentation of a night has looked at, the others don't look at again.
     """
     found = {}
     for name in sorted({one for kpi in customers.kpis.values() for one in kpi_sources(kpi)}):
-        source = customers.sources[name]
-        columns = ", ".join(quote(column) for column in ("customer_id", *source.columns))
-        time = quote(source.time or "")
+        source, table = customers.sources[name], Table("core", f"source_days_{name}")
+        if read_build(connection, table) != build:
+            columns = ", ".join(quote(column) for column in ("customer_id", *source.columns))
+            time = quote(source.time or "")
+            query = (
+                f"SELECT CAST({time} AS DATE) AS date, count(*) AS rows,"
+                f" sum(hash({columns})) AS fingerprint"
+                f" FROM {raw_table(name).sql} WHERE isfinite({time}) GROUP BY ALL"
+            )
+            write_table(connection, table, query, build)
         rows = connection.execute(
-            f"SELECT CAST({time} AS DATE) AS date, count(*), sum(hash({columns}))"
-            f" FROM {raw_table(name).sql} WHERE isfinite({time}) GROUP BY ALL ORDER BY ALL"
+            f"SELECT date, rows, fingerprint FROM {table.sql} ORDER BY date"
         ).fetchall()
         counts, fingerprints = [0], [0]
         for _, count, fingerprint in rows:

@@ -88,7 +88,7 @@ def make_segment_kpis(
     create_nights(connection)
     _create_figures(connection, segmentation)
     _check_expressions(connection, customers.kpis, build.as_of)
-    days = source_days(connection, customers)
+    days = source_days(connection, customers, build)
     nights = _nights(connection, segmentation)
     inputs = {
         (name, date): found

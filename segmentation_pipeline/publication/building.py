@@ -1,6 +1,6 @@
 """Writes a version into its staging folder: one DuckDB file, its Parquet twins, a manifest."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from segmentation_pipeline.warehouse import (
     count_rows,
     literal,
     quote,
+    rows_in_order,
     transaction,
 )
 
@@ -70,7 +71,7 @@ def build_version(
         (staged / PARQUET).mkdir()
         for contract in CONTRACTS.values():
             on_step(f"write {contract.name} as Parquet")
-            copy_to_parquet(connection, contract.name, contract.key, staged)
+            copy_to_parquet(connection, contract.name, staged)
         on_step("write the lists of who gets what")
         assignments = Table(NEXT, "strategy_assignments")
         write_exports(connection, home, plan, STRATEGY_LISTS, assignments, staged)
@@ -113,16 +114,13 @@ def _comments_sql(table: Table, contract: Contract) -> Iterator[str]:
         yield f"COMMENT ON COLUMN {table.sql}.{quote(column.name)} IS {comment}"
 
 
-def copy_to_parquet(connection: Connection, table: str, key: Sequence[str], staged: Path) -> None:
-    """Write a table of the version that is being built as Parquet, in the order of its key."""
-    # The rows were written in this order, but without saying so DuckDB may hand them over in
-    # another: the warehouse does not ask it to preserve order, which would cost memory.
-    order = ", ".join(quote(name) for name in key)
-    connection.execute(
-        f"COPY (FROM {Table(NEXT, table).sql} ORDER BY {order})"
-        f" TO {literal(str(parquet_file(staged, table)))}"
-        f" (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {_ROW_GROUP_ROWS})"
-    )
+def copy_to_parquet(connection: Connection, table: str, staged: Path) -> None:
+    """Write a table of the version that is being built as Parquet, in its own order."""
+    with rows_in_order(connection, is_kept=True):
+        connection.execute(
+            f"COPY {Table(NEXT, table).sql} TO {literal(str(parquet_file(staged, table)))}"
+            f" (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {_ROW_GROUP_ROWS})"
+        )
 
 
 @contextmanager

@@ -135,7 +135,7 @@ def _rewrite_version(
                     connection, name, key, placeholder if name in of_customers else None
                 )
             if name in of_customers:
-                copy_to_parquet(connection, name, key, staged)
+                copy_to_parquet(connection, name, staged)
             else:
                 shutil.copy2(parquet_file(folder, name), parquet_file(staged, name))
     _copy_other_files(connection, folder, staged)

@@ -53,7 +53,7 @@ class Home:
 
     def __init__(self, connection):
         self.connection = connection
-        self.loads = 0
+        self.loads = self.runs = 0
         connection.execute(
             "CREATE TABLE raw.raw_web (load_id BIGINT, source_row BIGINT, customer_id VARCHAR,"
             " id VARCHAR, seen_at TIMESTAMP, event VARCHAR);"
@@ -72,7 +72,8 @@ class Home:
 
     def night(self, number, members, spec, contracts=None):
         """Run a night whose customers are in segments: {"a": "1"}; returns what was measured."""
-        build = Build(day(number), f"run-{number}")
+        self.runs += 1
+        build = Build(day(number), f"run-{self.runs}")
         rows = [f"('{customer}', 'x-{one}', 'x-{one}')" for customer, one in members.items()]
         query = f"FROM (VALUES {', '.join(rows)}) t(customer_id, segment_id, raw_segment_id)"
         write_table(self.connection, Table("x", "customer_segments"), query, build)
