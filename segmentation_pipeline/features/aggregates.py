@@ -24,13 +24,26 @@ def aggregates_sql(
     `events_sql` is a SELECT of `customer_id` and the source's columns; events after `as_of` and
     events without a time don't count. A column has the aggregate's name.
     """
-    windows = [aggregate.window_days for aggregate in aggregates.values()]
-    looked_at = [_is_in_window(None, as_of)]
-    if None not in windows:
-        looked_at = [_is_in_window(max(days for days in windows if days is not None), as_of)]
+    dated = {name: (aggregate, as_of) for name, aggregate in aggregates.items()}
+    return dated_aggregates_sql(events_sql, source, dated)
+
+
+def dated_aggregates_sql(
+    events_sql: str, source: SourceSpec, aggregates: Mapping[str, tuple[Aggregate, dt.date]]
+) -> str:
+    """Write the same of aggregates with a date each, after which no event counts for it."""
+    ends = [as_of for _, as_of in aggregates.values()]
+    begins = [
+        None if one.window_days is None else as_of - dt.timedelta(days=one.window_days)
+        for one, as_of in aggregates.values()
+    ]
+    looked_at = [f'"event date" <= {literal(max(ends))}']
+    known = [begin for begin in begins if begin is not None]
+    if len(known) == len(begins):
+        looked_at.append(f'"event date" > {literal(min(known))}')
     columns = [
         f"{_aggregate_sql(aggregate, source, as_of)} AS {quote(name)}"
-        for name, aggregate in aggregates.items()
+        for name, (aggregate, as_of) in aggregates.items()
     ]
     return (
         f"SELECT customer_id, {', '.join(columns)}\n"

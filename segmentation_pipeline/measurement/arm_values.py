@@ -14,10 +14,16 @@ from numpy.typing import NDArray
 
 from segmentation_pipeline.measurement.assignments import ASSIGNMENTS
 from segmentation_pipeline.measurement.compared import Arm
-from segmentation_pipeline.measurement.customer_kpis import customer_kpi_sql
+from segmentation_pipeline.measurement.customer_kpis import (
+    KpiWindow,
+    denominator_column,
+    kpi_values_sql,
+    numerator_column,
+)
 from segmentation_pipeline.measurement.experiments import RunningExperiment
+from segmentation_pipeline.preparation import CUSTOMERS
 from segmentation_pipeline.specification.home import Home
-from segmentation_pipeline.warehouse import Connection, literal
+from segmentation_pipeline.warehouse import Connection, literal, quote
 
 Floats = NDArray[np.float64]
 
@@ -85,21 +91,28 @@ def read_arm_values(
     ]
     back, day = dt.timedelta(days=days_back), dt.timedelta(days=1)
     window = dt.timedelta(days=one.experiment.days)
-    is_expression = home.customers.kpis[one.goal_kpi].expression is not None
+    kpi = home.customers.kpis[one.goal_kpi]
     parts = []
     for date in dates:
-        after = customer_kpi_sql(home, one.goal_kpi, date + day - back, date + window - back)
-        past = customer_kpi_sql(home, one.goal_kpi, date + day - window - back, date - back)
-        if is_expression:
-            past = "SELECT customer_id, value_before AS numerator, NULL AS denominator FROM cohort"
+        windows = {"after": KpiWindow(kpi, date + day - back, date + window - back)}
+        before = "value_before AS before, NULL AS before_denominator"
+        if kpi.expression is None:
+            windows["past"] = windows["after"].before
+            before = _columns_sql("past", "before", "before_denominator")
+        # Whoever is no customer any more has no value, not a value of 0.
+        drawn = (
+            f"SELECT customer_id FROM cohort SEMI JOIN {CUSTOMERS.sql} USING (customer_id)"
+            f" WHERE assigned_date = {literal(date)}"
+        )
         parts.append(f"""
             SELECT
                 cohort.customer_id, segment_id, is_treated,
-                after.numerator, after.denominator,
-                past.numerator AS before, past.denominator AS before_denominator
+                {_columns_sql("after", "numerator", "denominator")},
+                {before}
             FROM cohort
-            LEFT JOIN ({after}) AS after USING (customer_id)
-            LEFT JOIN ({past}) AS past USING (customer_id)
+            LEFT JOIN (
+                {kpi_values_sql(home.customers, windows, drawn, is_few=True)}
+            ) AS kpi USING (customer_id)
             WHERE assigned_date = {literal(date)}""")
     if not parts:
         return ArmValues(
@@ -109,7 +122,7 @@ def read_arm_values(
         )
     figures = ", ".join(f"coalesce({name}, 'nan')::DOUBLE AS {name}" for name in _FIGURES)
     found = connection.sql(
-        f"WITH cohort AS ({_cohort_sql(home, one, until)})"
+        f"WITH cohort AS MATERIALIZED ({_cohort_sql(home, one, until)})"
         f" SELECT segment_id, is_treated, {figures} FROM ({' UNION ALL '.join(parts)})"
         " ORDER BY customer_id"
     ).to_arrow_table()
@@ -118,6 +131,14 @@ def read_arm_values(
             found[name].to_numpy(zero_copy_only=False)
             for name in ("segment_id", "is_treated", *_FIGURES)
         )
+    )
+
+
+def _columns_sql(window: str, numerator: str, denominator: str) -> str:
+    """Select the two parts of the KPI in a window under these names."""
+    return (
+        f"kpi.{quote(numerator_column(window))} AS {numerator},"
+        f" kpi.{quote(denominator_column(window))} AS {denominator}"
     )
 
 

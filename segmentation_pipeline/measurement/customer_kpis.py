@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from segmentation_pipeline.errors import SpecificationError
-from segmentation_pipeline.features.aggregates import ZERO_WITHOUT_ROWS, aggregates_sql
+from segmentation_pipeline.features.aggregates import ZERO_WITHOUT_ROWS, dated_aggregates_sql
 from segmentation_pipeline.features.engineered import LARGEST_VALUE
 from segmentation_pipeline.preparation import CUSTOMERS, events_sql
 from segmentation_pipeline.specification.customers import CustomersSpec
@@ -82,19 +82,26 @@ def customer_kpi_sql(home: Home, kpi: str, first: dt.date, last: dt.date) -> str
 
 
 def kpi_values_sql(
-    customers: CustomersSpec, windows: Mapping[str, KpiWindow], people_sql: str
+    customers: CustomersSpec,
+    windows: Mapping[str, KpiWindow],
+    people_sql: str,
+    *,
+    is_few: bool = False,
 ) -> str:
-    """Write the SELECT of several KPIs for each person, with one pass per source and window.
+    """Write the SELECT of several KPIs for each person, with one pass per source.
 
-    `people_sql` is a SELECT with `customer_id`; its columns come first. Then there are two columns
+    `people_sql` is a SELECT with `customer_id`; its columns come first. Where they are few among
+    the customers, it pays to look for their rows first. Then there are two columns
     of each KPI, by the name that it has in `windows`: see `customer_kpi_sql`.
     """
     columns, joins = ["people.*"], []
-    for (source, first, last), aggregates in _passes(windows).items():
-        relation = quote(f"{source} {first} {last}")
+    for source, aggregates in _passes(windows).items():
+        last = max(end for _, end in aggregates.values())
         events = events_sql(source, customers.sources[source], last)
-        query = aggregates_sql(events, customers.sources[source], aggregates, last)
-        joins.append(f"LEFT JOIN ({query}) AS {relation} USING (customer_id)")
+        if is_few:
+            events = f"SELECT * FROM ({events}) SEMI JOIN ({people_sql}) USING (customer_id)"
+        query = dated_aggregates_sql(events, customers.sources[source], aggregates)
+        joins.append(f"LEFT JOIN ({query}) AS {quote(source)} USING (customer_id)")
     for name, window in windows.items():
         kpi = window.kpi
         if kpi.expression is not None:
@@ -118,22 +125,26 @@ def kpi_values_sql(
 
 def _passes(
     windows: Mapping[str, KpiWindow],
-) -> dict[tuple[str, dt.date, dt.date], dict[str, Aggregate]]:
-    """Source, first and last date -> the aggregates of its rows that are wanted."""
-    found: dict[tuple[str, dt.date, dt.date], dict[str, Aggregate]] = {}
+) -> dict[str, dict[str, tuple[Aggregate, dt.date]]]:
+    """Source -> column -> the aggregate of its rows that is wanted, and its last date."""
+    found: dict[str, dict[str, tuple[Aggregate, dt.date]]] = {}
     for name, window in windows.items():
         for one in (window, window.before) if window.kpi.returning else (window,):
             for part, aggregate in window.kpi.aggregates.items():
                 wanted = aggregate.model_copy(update={"window_days": one.days})
-                at = (aggregate.source, one.first, one.last)
-                found.setdefault(at, {})[f"{name} {part}"] = wanted
+                found.setdefault(aggregate.source, {})[_part(one, name, part)] = (wanted, one.last)
     return found
+
+
+def _part(window: KpiWindow, name: str, part: str) -> str:
+    """Name the column of a KPI's part in a window."""
+    return f"{name} {part} {window.last}"
 
 
 def _part_sql(window: KpiWindow, name: str, part: str) -> str:
     """Write a person's total, which is 0 where there are no rows, if that is what 0 means."""
     aggregate = window.kpi.aggregates["numerator" if part == "numerator" else "denominator"]
-    value = f"{quote(f'{aggregate.source} {window.first} {window.last}')}.{quote(f'{name} {part}')}"
+    value = f"{quote(aggregate.source)}.{quote(_part(window, name, part))}"
     return f"coalesce({value}, 0)" if aggregate.function in ZERO_WITHOUT_ROWS else value
 
 
