@@ -24,10 +24,9 @@ from segmentation_pipeline.clustering.model_events import (
 from segmentation_pipeline.clustering.registry_tables import (
     MODEL_COLUMNS,
     create_registry,
-    has_core_table,
 )
 from segmentation_pipeline.errors import ClusteringError
-from segmentation_pipeline.warehouse import Build, Connection, transaction
+from segmentation_pipeline.warehouse import Build, Connection, Table, has_table, transaction
 
 
 @dataclass(frozen=True)
@@ -73,9 +72,9 @@ def champion(connection: Connection, segmentation: str, as_of: dt.date) -> Model
     happened: neither the clock nor the order of the dates run again matters. Writes nothing: a
     read-only connection will do. Raises ClusteringError for the registry of an earlier release.
     """
-    if not has_core_table(connection, "models"):
+    if not has_table(connection, Table("core", "models")):
         return None
-    if not has_core_table(connection, "model_events"):
+    if not has_table(connection, Table("core", "model_events")):
         raise ClusteringError(
             "the registry of models is of an earlier release: run a night, which brings it up to "
             "this one"

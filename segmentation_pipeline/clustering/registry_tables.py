@@ -1,7 +1,7 @@
 """The tables of the registry of models, and their way from an earlier release to this one."""
 
 from segmentation_pipeline.clustering.model_events import EVENTS_SQL, SYSTEM
-from segmentation_pipeline.warehouse import Connection, Table, column_types, transaction
+from segmentation_pipeline.warehouse import Connection, Table, column_types, has_table, transaction
 
 MODEL_COLUMNS = (
     "segmentation, model_version, as_of, run_id, specification_digest, preparation_digest, "
@@ -32,9 +32,7 @@ def create_registry(connection: Connection) -> None:
     There `core.models` had a status of its own, champion or retired, and `as_of` was the date from
     which a model was in force. In one transaction; nothing is lost.
     """
-    if not has_core_table(connection, "models") or "status" not in column_types(
-        connection, _MODELS
-    ):
+    if not has_table(connection, _MODELS) or "status" not in column_types(connection, _MODELS):
         connection.execute(f"{_MODELS_SQL}; {EVENTS_SQL}")
         return
     with transaction(connection):
@@ -51,13 +49,3 @@ def create_registry(connection: Connection) -> None:
             [SYSTEM],
         )
         connection.execute("DROP TABLE earlier_models")
-
-
-def has_core_table(connection: Connection, name: str) -> bool:
-    """Whether there is a table of that name in the schema `core`."""
-    found = connection.execute(
-        "SELECT count(*) FROM information_schema.tables WHERE table_catalog = current_database()"
-        " AND table_schema = 'core' AND table_name = ?",
-        [name],
-    ).fetchall()
-    return bool(found[0][0])

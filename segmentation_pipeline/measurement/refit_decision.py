@@ -13,7 +13,6 @@ from typing import Any
 import pyarrow as pa
 
 from segmentation_pipeline.clustering.model_events import challengers_on, read_events
-from segmentation_pipeline.clustering.registry_tables import has_core_table
 from segmentation_pipeline.ingestion import raw_table
 from segmentation_pipeline.measurement.drift import read_feature_figures, read_model_drift
 from segmentation_pipeline.measurement.refit_requests import requests_until
@@ -35,6 +34,7 @@ from segmentation_pipeline.warehouse import (
     Build,
     Connection,
     Table,
+    has_table,
     require_builds,
     write_rows,
 )
@@ -229,7 +229,7 @@ def _stale_sources(
     streams = sorted(
         {one.aggregate.source for one in spec.features.values() if one.aggregate is not None}
     )
-    if not has_core_table(connection, VALIDATION_RESULTS.name):
+    if not has_table(connection, VALIDATION_RESULTS):
         return []
     tables = {str(raw_table(source)): source for source in streams}
     found = connection.execute(
