@@ -3,6 +3,7 @@
 import yaml
 
 from segmentation_pipeline.errors import SourceError
+from segmentation_pipeline.ingestion.keys_sql import key_parts
 from segmentation_pipeline.specification.customers import CustomersSpec
 
 
@@ -10,30 +11,40 @@ def propose_segmentation(customers: str) -> str:
     """Propose a segmentation, as YAML text, over everything in a customers.yaml that can be one.
 
     Numbers and categories of customers become features, and of events their count, their recency
-    and the sums of their numbers; what is personal or sensitive does not. Raises SourceError where
-    nothing can be a feature.
+    and the sums of their numbers; keys and what is personal or sensitive do not. Counts enter by
+    their logarithm and sums within their 1 % and 99 % quantiles: the few customers who buy most
+    would else be segments of their own. Raises SourceError where nothing can be a feature.
     """
     spec = CustomersSpec.model_validate(yaml.safe_load(customers))
+    keys = key_parts(spec.sources[spec.customers.base].key)
     features = [
         f"  {name}: {{criterion: {'needs' if column.type == 'category' else 'behaviour'}}}"
         for name, column in spec.customer_columns().items()
         if (column.is_numeric or column.type == "category")
-        and not (column.personal or column.sensitive)
+        and not (column.personal or column.sensitive or name in keys)
     ]
     for source, declared in spec.sources.items():
         if declared.is_attributes:
             continue
-        sums = [
-            f"{source}_{name}: function: sum, column: {name}"
+        aggregates = {
+            "count": ("function: count", "transform: log1p"),
+            "recency": ("function: recency_days", None),
+        }
+        aggregates |= {
+            name: (
+                f"function: sum, column: {name}",
+                "clip: {lower_quantile: 0.01, upper_quantile: 0.99}",
+            )
             for name, column in declared.columns.items()
-            if column.is_numeric and column.type == "number" and name not in declared.key_columns
-        ]
-        counts = [f"{source}_count: function: count", f"{source}_recency: function: recency_days"]
-        features += [
-            f"  {one.partition(': ')[0]}:\n    criterion: behaviour\n"
-            f"    aggregate: {{source: {source}, {one.partition(': ')[2]}}}"
-            for one in (*counts, *sums)
-        ]
+            if column.type == "number" and name not in key_parts(declared.key)
+        }
+        for name, (function, shape) in aggregates.items():
+            features += [
+                f"  {source}_{name}:",
+                "    criterion: behaviour",
+                f"    aggregate: {{source: {source}, {function}}}",
+                *([f"    {shape}"] if shape else []),
+            ]
     if not features:
         raise SourceError(
             "no column can be a feature: no number, no category and no events; correct the types "

@@ -9,14 +9,9 @@ from dataclasses import dataclass
 
 from segmentation_pipeline.errors import SourceError
 from segmentation_pipeline.ingestion.incoming import FileColumn, Shape
-from segmentation_pipeline.specification.expressions import referenced_columns
+from segmentation_pipeline.ingestion.keys_sql import key_parts
 from segmentation_pipeline.specification.reading import nearest
-from segmentation_pipeline.specification.sources import (
-    ColumnSpec,
-    KeyExpression,
-    RowNumberKey,
-    SourceSpec,
-)
+from segmentation_pipeline.specification.sources import ColumnSpec, SourceSpec
 from segmentation_pipeline.warehouse import Connection, literal, quote
 
 NO_OBJECT = "not a JSON object"
@@ -50,7 +45,7 @@ def fixed_width_columns(source: SourceSpec, scan: str) -> LineColumns:
         name: FileColumn(f"substring({_LINE}, {column.start}" + _width_sql(column) + ")")
         for name, column in source.columns.items()
     }
-    keys = _key_columns(source)
+    keys = key_parts(source.key)
     cuts = [
         f"length({_LINE}) >= {column.start} AND length({_LINE}) < {column.start + column.width - 1}"
         for name, column in source.columns.items()
@@ -100,18 +95,6 @@ def ndjson_columns(
     return LineColumns(
         columns, origin, Shape(f"{_VALUES} IS NULL", NO_OBJECT), tuple(undeclared)
     )  # fmt: skip
-
-
-def _key_columns(source: SourceSpec) -> set[str]:
-    match source.key:
-        case str() as name:
-            return {name}
-        case list() as names:
-            return set(names)
-        case KeyExpression():
-            return set(referenced_columns(source.key.expression))
-        case RowNumberKey():
-            return set()
 
 
 def _width_sql(column: ColumnSpec) -> str:

@@ -12,15 +12,16 @@ from itertools import chain
 from typing import Any
 
 from segmentation_pipeline.contracts import Contract
+from segmentation_pipeline.ingestion.answers_sql import has_unlisted_sql, numbered_options_sql
 from segmentation_pipeline.specification.customers import CustomersSpec
+from segmentation_pipeline.specification.expectations import RowExpectation
 from segmentation_pipeline.specification.sources import (
     MISSING_CATEGORY,
     ColumnSpec,
-    RowExpectation,
     SourceSpec,
 )
 from segmentation_pipeline.validation.expectations import Expectation, Severity
-from segmentation_pipeline.warehouse import quote
+from segmentation_pipeline.warehouse import literal, quote
 
 _MAY_BE_EMPTY = frozenset(
     {
@@ -85,7 +86,10 @@ def raw_source_suite(
         suite.append(_not_null(column, floor, "no more than `maximum_null_share` are missing"))
         # Events after the night's date do not exist for it: they are not impossible.
         latest = None if column == source.time else as_of
-        suite += _possible(column, declared, latest, _share_left(declared.maximum_rejected_share))
+        possible = _possible(column, declared, latest, _share_left(declared.maximum_rejected_share))
+        if source.time not in (None, column) and declared.type in ("date", "timestamp"):
+            possible = [_up_to(as_of, str(source.time), one) for one in possible]
+        suite += possible
         if declared.categories is not None:
             spellings = {*declared.categories, *chain.from_iterable(declared.aliases.values())}
             suite.append(
@@ -98,6 +102,8 @@ def raw_source_suite(
                     description="the category or one of its aliases is listed",
                 )
             )
+        if declared.type == "choices":
+            suite.append(_listed_options(column, declared))
     suite += _volume(name, source, usual_rows)
     return [*suite, *_freshness(source, as_of), *map(_declared, source.expectations)]
 
@@ -232,6 +238,19 @@ def _unique(columns: tuple[str, ...], description: str) -> Expectation:
     )
 
 
+def _listed_options(column: str, declared: ColumnSpec) -> Expectation:
+    """Bound the answers with an option that is not listed; where those count as other, it warns."""
+    has_unlisted = has_unlisted_sql(numbered_options_sql(column, declared))
+    return Expectation(
+        f"{column}__in_options",
+        "row_predicate",
+        parameters={"predicate": f"NOT {has_unlisted}"},
+        mostly=_share_left(declared.maximum_rejected_share),
+        severity="warning" if declared.unlisted == "other" else "error",
+        description="every option of the answer, or one of its aliases, is listed",
+    )
+
+
 def _gaps(
     column: str, declared: ColumnSpec, spec: CustomersSpec, sources: Sequence[str]
 ) -> Expectation:
@@ -239,7 +258,7 @@ def _gaps(
         return _not_null(column, 1.0, "no gap is left by the imputation")
     allowed = max(
         one.maximum_null_share + one.maximum_rejected_share
-        for one in (spec.sources[source].columns[column] for source in sources)
+        for one in (spec.sources[source].clean_columns[column] for source in sources)
     )
     if allowed >= 1.0:
         return _not_null(column, 0.0, "may be missing everywhere")
@@ -286,6 +305,26 @@ def _possible(
             description="the value is possible",
         )
     ]
+
+
+def _up_to(as_of: dt.date, time: str, bounded: Expectation) -> Expectation:
+    """Ask for a date within bounds of the rows dated up to the night only.
+
+    A past night runs on files that hold later rows, whose dates are later as well.
+    """
+    column = quote(str(bounded.column))
+    signs = {"minimum": ">=", "maximum": "<="}
+    predicate = " AND ".join(
+        f"{column} {signs[bound]} {literal(value)}" for bound, value in bounded.parameters.items()
+    )
+    where = f"{column} IS NOT NULL AND CAST({quote(time)} AS DATE) <= {literal(as_of)}"
+    return Expectation(
+        bounded.name,
+        "row_predicate",
+        parameters={"predicate": predicate, "where": where},
+        mostly=bounded.mostly,
+        description=bounded.description,
+    )
 
 
 def _freshness(source: SourceSpec, as_of: dt.date) -> list[Expectation]:

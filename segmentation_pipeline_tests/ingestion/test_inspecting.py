@@ -130,6 +130,10 @@ def test_events_alone_make_their_customers(workshop):
     assert all("72 rows; 18 rows cannot be read" in line for line in told)
     workshop.load(sales)
     assert workshop.rows("DISTINCT customer_id")[0][0] in {str(i) for i in range(9)}
+    # The number that is the key tells nothing about a customer.
+    features = yaml.safe_load(propose_segmentation(text))["features"]
+    assert list(features) == ["sales_count", "sales_recency", "sales_amount"]
+    assert features["sales_amount"]["clip"] == {"lower_quantile": 0.01, "upper_quantile": 0.99}
 
 
 def test_fixed_width_is_seen_by_its_blanks(workshop):

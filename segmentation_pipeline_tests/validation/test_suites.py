@@ -4,6 +4,7 @@ import pytest
 
 from segmentation_pipeline.contracts import CONTRACTS
 from segmentation_pipeline.specification.customers import CustomersSpec
+from segmentation_pipeline.specification.sources import SourceSpec
 from segmentation_pipeline.validation import validate_table
 from segmentation_pipeline.validation.suites import (
     contract_suite,
@@ -213,6 +214,35 @@ def test_a_source_that_was_cut_short_fails(connection, name, table, usual_rows, 
     suite = raw_source_suite(name, SPEC.sources[name], AS_OF, usual_rows=usual_rows)
 
     assert failures(connection, table, suite) == ({} if is_right else {"table__volume": 0})
+
+
+@pytest.mark.parametrize(
+    ("answered", "promised", "expected"),
+    [
+        # A past night runs on a file that holds later answers, whose dates are later as well.
+        ("2026-03-05", "2026-03-04", {}),
+        ("2026-02-20", "2026-03-04", {"promised_on__between": 1}),
+        ("2026-02-20", "1999-12-31", {"promised_on__between": 1}),
+        ("2026-02-20", "2026-03-01", {}),
+    ],
+)
+def test_a_date_is_judged_on_rows_up_to_the_night(answered, promised, expected):
+    columns = {
+        "staff_id": {"type": "text"},
+        "answered_at": {"type": "timestamp"},
+        "promised_on": {"type": "date", "earliest": "2000-01-01", "maximum_rejected_share": 0},
+    }
+    source = {"kind": "survey", "path": "a.csv", "key": "staff_id", "time": "answered_at"}
+    spec = SourceSpec.model_validate(source | {"columns": columns})
+    with open_in_memory() as connection:
+        connection.execute("CREATE SCHEMA raw")
+        connection.execute(
+            "CREATE TABLE raw.raw_survey AS SELECT 'a' AS customer_id, 'a' AS staff_id,"
+            f" TIMESTAMP '{answered}' AS answered_at, DATE '{promised}' AS promised_on"
+            " UNION ALL SELECT 'b', 'b', TIMESTAMP '2026-02-01', DATE '2026-02-02'"
+        )
+        suite = raw_source_suite("survey", spec, AS_OF)
+        assert failures(connection, SURVEY, suite) == expected
 
 
 def test_an_empty_source_is_never_of_the_usual_volume(connection):
