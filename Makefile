@@ -8,7 +8,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 export GX_ANALYTICS_ENABLED := False
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check ui demo schemas lock benchmark faults
+.PHONY: help setup run test test-services check ui demo schemas contracts lock benchmark faults
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,6 +29,9 @@ run: .venv/ready ## Run the nightly job for the example home
 test: .venv/ready ## Run all tests
 	@$(BIN)/python -m pytest -q --numprocesses 2 --dist worksteal
 
+test-services: .venv/ready ## Run the tests that start a server (PostgreSQL must be installed)
+	@$(BIN)/python -m pytest -q -m services segmentation_pipeline_tests/services
+
 check: .venv/ready ## Lint, formatting, types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -42,6 +45,9 @@ demo: .venv/ready ## Make the example home anew from its seed
 
 schemas: .venv/ready ## Write the JSON Schemas of both kinds of file
 	@$(BIN)/segmentation schema --folder segmentation_pipeline/specification/schemas
+
+contracts: .venv/ready ## Keep the contracts as released: once, when a release is made
+	@$(BIN)/segmentation schema --contracts segmentation_pipeline_tests/released_contracts.json
 
 lock: .venv/ready ## Resolve the dependencies anew into requirements.lock (needs uv)
 	@uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \

@@ -65,7 +65,7 @@ def measure(command: Sequence[str], environment: Mapping[str, str] | None = None
     peak = 0.0
     seen = (time.perf_counter(), 0.0)
     while True:
-        now = (time.perf_counter(), _processor_seconds(process.pid))
+        now = (time.perf_counter(), processor_seconds(process.pid))
         memory = _tree_mb(process.pid)
         peak = max(peak, memory)
         current = steps[-1]
@@ -115,7 +115,7 @@ def _tree_mb(root: int) -> float:
     return total
 
 
-def _processor_seconds(pid: int) -> float:
+def processor_seconds(pid: int) -> float:
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     except (FileNotFoundError, ProcessLookupError):

@@ -117,18 +117,32 @@ def centres(rng: Rng, segments: int, d: int, apart: float, *, most: float = 4.0)
 
 @dataclass(frozen=True)
 class Shape:
-    """A generator, and the family that ought to be chosen."""
+    """A generator, and the family that ought to be chosen.
+
+    `in_one_unit` says that all features are scaled by one number, and not each by its own.
+    """
 
     draw: Callable[[Rng, int, int], tuple[Matrix, Truth]]
     right: str
+    in_one_unit: bool = False
+
+
+def scaled(matrix: Matrix, *, in_one_unit: bool) -> Matrix:
+    """Centre features, and give them variance 1: each, or all together."""
+    centred: Matrix = matrix - matrix.mean(axis=0)
+    centred /= centred.std() if in_one_unit else centred.std(axis=0)
+    return centred
 
 
 SHAPES = {
-    "round": Shape(round_clusters, "k_means"),
+    "round": Shape(round_clusters, "k_means", in_one_unit=True),
     "moons": Shape(moons, "dbscan"),
     "rings": Shape(rings, "dbscan"),
     "ellipses": Shape(ellipses, "gaussian_mixture"),
     "heavy tails": Shape(heavy_tails, "k_medoids"),
     "one Gaussian": Shape(one_gaussian, "k_means"),
     "uniform": Shape(uniform, "k_means"),
+    # Each feature scaled by its own deviation, which is large where the centres lie far apart along
+    # it: the groups become ellipses, all in the same direction.
+    "flattened": Shape(round_clusters, "k_means"),
 }

@@ -21,9 +21,10 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_score
 from sklearn.preprocessing import StandardScaler
 
+from segmentation_pipeline.specification.columns import ColumnSpec
 from segmentation_pipeline.specification.features import GivenEncoding, OrdinalEncoding
 from segmentation_pipeline.specification.home import Home, load_home
-from segmentation_pipeline.specification.sources import ColumnSpec, SourceSpec
+from segmentation_pipeline.specification.sources import SourceSpec
 
 NIGHT = pd.Timestamp("2025-06-30")
 WINDOW_DAYS = 90

@@ -10,12 +10,14 @@ from typing import NoReturn
 import typer
 
 from segmentation_pipeline.commands.check import check
+from segmentation_pipeline.commands.compact import compact
 from segmentation_pipeline.commands.demo import demo
 from segmentation_pipeline.commands.diff import diff
 from segmentation_pipeline.commands.doctor import doctor
 from segmentation_pipeline.commands.erase import erase
 from segmentation_pipeline.commands.inspect import inspect
 from segmentation_pipeline.commands.promote import promote, reject
+from segmentation_pipeline.commands.quarantine import quarantine
 from segmentation_pipeline.commands.refit import refit
 from segmentation_pipeline.commands.rename import rename
 from segmentation_pipeline.commands.replay import replay
@@ -46,6 +48,7 @@ for verb in (
     check,
     inspect,
     status,
+    quarantine,
     verify,
     report,
     score,
@@ -58,6 +61,7 @@ for verb in (
     replay,
     rollback,
     erase,
+    compact,
     demo,
     schema,
     doctor,

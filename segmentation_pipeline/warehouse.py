@@ -109,7 +109,8 @@ def open_warehouse(
     """Open a DuckDB file for the length of a `with` block, and always close it.
 
     Extensions are neither installed nor loaded (offline, private), what does not fit in
-    `memory_limit` spills into a folder beside the file.
+    `memory_limit` spills into a folder beside the file. One of an earlier release is brought up to
+    this one; one of a later release is refused, unless it is only read.
     """
     config: dict[str, Any] = {
         "memory_limit": memory_limit,
@@ -124,6 +125,10 @@ def open_warehouse(
         # What a time with a zone becomes must not depend on where the machine stands.
         connection.execute("SET TimeZone = 'UTC'")
         if not read_only:
+            # Its steps are written with the functions of this module.
+            from segmentation_pipeline.migrations import migrate
+
+            migrate(connection)
             connection.execute(_CORE_SQL)
         yield connection
     finally:
@@ -300,5 +305,20 @@ def require_builds(connection: Connection, tables: Iterable[Table], as_of: dt.da
 
 def column_types(connection: Connection, table: Table) -> dict[str, str]:
     """Column -> DuckDB type of a table or view, in order."""
-    described = connection.execute(f"DESCRIBE {table.sql}").fetchall()
+    return column_types_of(connection, table.sql)
+
+
+def column_types_of(connection: Connection, query: str) -> dict[str, str]:
+    """Column -> DuckDB type of what a query (or a quoted name) would give, without running it."""
+    described = connection.execute(f"DESCRIBE {query}").fetchall()
     return {str(row[0]): str(row[1]) for row in described}
+
+
+def generated_columns(connection: Connection, table: Table) -> set[str]:
+    """Name the columns of a table that are computed when they are read, and not stored."""
+    found = connection.execute(
+        "SELECT column_name FROM duckdb_columns() WHERE database_name = current_database()"
+        " AND schema_name = ? AND table_name = ? AND is_generated",
+        [table.schema, table.name],
+    ).fetchall()
+    return {str(name) for (name,) in found}

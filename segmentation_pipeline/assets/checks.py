@@ -13,6 +13,7 @@ from typing import Any
 
 import dagster as dg
 
+from segmentation_pipeline.assets.cross_checks import look_across_sources
 from segmentation_pipeline.assets.resources import Workshop
 from segmentation_pipeline.assets.sources import raw_key
 from segmentation_pipeline.contracts import CONTRACTS
@@ -28,6 +29,11 @@ from segmentation_pipeline.validation import (
     record_results,
     validate_table,
 )
+from segmentation_pipeline.validation.cross_sources import cross_source_expectations
+from segmentation_pipeline.validation.last_load import (
+    compare_with_last_load,
+    distribution_expectation,
+)
 from segmentation_pipeline.validation.suites import (
     contract_suite,
     customers_suite,
@@ -39,6 +45,10 @@ from segmentation_pipeline.warehouse import Connection, Table, column_types, req
 Suite = tuple[Sequence[Expectation], str | None]
 """What is expected of a table, and of which of its rows (an SQL predicate; None: all)."""
 MakeSuite = Callable[[Connection, dt.date], Suite]
+LookFurther = Callable[
+    [Connection, dt.date, Sequence[ExpectationResult]], Sequence[ExpectationResult]
+]
+"""Looks at more than the table itself, once its suite has its results."""
 
 
 def validated_home_tables(home: Home) -> list[Table]:
@@ -58,20 +68,27 @@ def build_checks(
     first = home.customers.nights.first
     checks = []
     for name, source in home.customers.sources.items():
+        distribution = distribution_expectation(name, source)
         checks.append(
             _table_checks(
                 raw_key(name),
                 raw_table(name),
-                raw_source_suite(name, source, first),
+                [
+                    *raw_source_suite(name, source, first),
+                    *([distribution] if distribution is not None else []),
+                ],
                 partial(_raw_suite, name, source),
+                partial(_last_load, name, source),
             )
         )
+    across = [e for one in cross_source_expectations(home.customers) for e in one.expectations]
     checks.append(
         _table_checks(
             dg.AssetKey(["customers"]),
             CUSTOMERS,
-            customers_suite(home.customers, first),
+            [*customers_suite(home.customers, first), *across],
             partial(_customers_suite, home.customers),
+            partial(_across_sources, home.customers),
         )
     )
     for name in home.segmentations:
@@ -104,6 +121,28 @@ def _raw_suite(name: str, source: SourceSpec, connection: Connection, as_of: dt.
     return raw_source_suite(name, source, as_of, usual_rows=usual), where
 
 
+def _last_load(
+    name: str,
+    source: SourceSpec,
+    connection: Connection,
+    as_of: dt.date,
+    results: Sequence[ExpectationResult],
+) -> Sequence[ExpectationResult]:
+    load_id = None
+    if source.kind == "crm":
+        load_id = snapshot_in_force(connection, name, source, as_of, approximate=True)
+    return compare_with_last_load(connection, name, source, as_of, load_id, results)
+
+
+def _across_sources(
+    spec: CustomersSpec,
+    connection: Connection,
+    as_of: dt.date,
+    _results: Sequence[ExpectationResult],
+) -> Sequence[ExpectationResult]:
+    return look_across_sources(connection, spec, as_of)
+
+
 def _customers_suite(spec: CustomersSpec, _connection: Connection, as_of: dt.date) -> Suite:
     return customers_suite(spec, as_of), None
 
@@ -117,8 +156,12 @@ def _table_checks(
     table: Table,
     declared: Sequence[Expectation],
     make_suite: MakeSuite,
+    look_further: LookFurther | None = None,
 ) -> dg.AssetChecksDefinition:
-    """Make one op that runs a table's whole suite and tells each expectation's result."""
+    """Make one op that runs a table's whole suite and tells each declared expectation's result.
+
+    Of results that are not `declared`, column by column, the one that is about all of them tells.
+    """
     specs = [
         dg.AssetCheckSpec(
             expectation.name,
@@ -129,6 +172,8 @@ def _table_checks(
         for expectation in declared
     ]
 
+    told = {spec.name for spec in specs}
+
     @dg.multi_asset_check(name="__".join([*key.path, "suite"]), specs=specs)
     def suite(
         context: dg.AssetCheckExecutionContext, workshop: Workshop
@@ -136,10 +181,14 @@ def _table_checks(
         with workshop.step(context) as (connection, build):
             require_builds(connection, [table], build.as_of)
             expectations, where = make_suite(connection, build.as_of)
-            results = validate_table(connection, table, expectations, where=where)
+            as_of = None if look_further is None else build.as_of
+            results = validate_table(connection, table, expectations, where=where, as_of=as_of)
+            if look_further is not None:
+                results = [*results, *look_further(connection, build.as_of, results)]
             record_results(connection, table, results, build)
         for result in results:
-            yield _check_result(key, result)
+            if result.expectation.name in told:
+                yield _check_result(key, result)
 
     return suite
 
@@ -199,5 +248,6 @@ def _check_result(key: dg.AssetKey, result: ExpectationResult) -> dg.AssetCheckR
             "evaluated_rows": result.evaluated_rows,
             "unexpected_rows": result.unexpected_rows,
             "unexpected_share": result.unexpected_share,
+            "outcome": result.outcome,
         },
     )

@@ -1,6 +1,8 @@
 """Group `clustering` of a segmentation: the candidates, the model in force, the verdict on it."""
 
+import math
 from collections.abc import Callable, Sequence
+from time import monotonic
 
 import dagster as dg
 
@@ -39,6 +41,8 @@ from segmentation_pipeline.warehouse import (
     require_builds,
     write_rows,
 )
+
+_SECONDS_BETWEEN_PHRASES = 1.0
 
 
 def build_clustering_assets(name: str) -> Sequence[dg.AssetsDefinition]:
@@ -182,7 +186,16 @@ def _told_of(connection: Connection, name: str, build: Build) -> Metadata:
 
 
 def _progress(context: dg.AssetExecutionContext, name: str) -> Callable[[str], None]:
-    return lambda phrase: context.log.info(f"{name}: {phrase}")
+    """Tell how far a search is, once a second at most: Dagster stores each phrase as an event."""
+    told = -math.inf
+
+    def tell(phrase: str) -> None:
+        nonlocal told
+        if monotonic() - told >= _SECONDS_BETWEEN_PHRASES:
+            told = monotonic()
+            context.log.info(f"{name}: {phrase}")
+
+    return tell
 
 
 def _keep_champion(

@@ -10,6 +10,7 @@ from segmentation_pipeline.assets.sources import raw_key
 from segmentation_pipeline.ingestion import raw_table, snapshot_in_force
 from segmentation_pipeline.preparation import CLEANING_REPORT, CUSTOMERS, make_customers
 from segmentation_pipeline.specification.home import Home
+from segmentation_pipeline.specification.unused import unused_texts
 from segmentation_pipeline.warehouse import require_builds
 
 CUSTOMERS_KEY = dg.AssetKey(["customers"])
@@ -48,10 +49,16 @@ def build_customer_assets(home: Home) -> Sequence[dg.AssetsDefinition]:
                 for name, source in spec.sources.items()
                 if source.kind == "crm"
             }
-            made = make_customers(connection, spec, snapshots, build)
+            made = make_customers(connection, spec, snapshots, build, unused_texts(workshop.home))
             described = {name: c.description for name, c in spec.customer_columns().items()}
+            answers = {
+                part: name
+                for name, declared in spec.answers().items()
+                for one in declared
+                for part in one.as_columns(name)
+            }
             lineage = {
-                column: [(raw_key(source), column) for source in sources]
+                column: [(raw_key(source), answers.get(column, column)) for source in sources]
                 for column, sources in spec.columns_by_source().items()
             }
             report = (

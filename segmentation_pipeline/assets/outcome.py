@@ -47,8 +47,14 @@ def _failed_checks(events: Sequence[dg.DagsterEvent], severity: dg.AssetCheckSev
     return [
         f"check {one.asset_key.to_user_string()}: {one.check_name}: {one.description}"
         for one in evaluations
-        if not one.passed and one.severity == severity
+        if not one.passed and one.severity == severity and not _is_first_load(one)
     ]
+
+
+def _is_first_load(evaluation: dg.AssetCheckEvaluation) -> bool:
+    """Whether a check only says that there is no earlier load: shown, but worth no alert."""
+    outcome = evaluation.metadata.get("outcome")
+    return outcome is not None and outcome.value == "not_compared"
 
 
 def _said(class_name: str | None, message: str) -> str:

@@ -1,7 +1,7 @@
 """Group `publication`, once per home: what readers get, written, audited, put in force."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
@@ -11,6 +11,7 @@ from segmentation_pipeline.assets.checks import (
 )
 from segmentation_pipeline.assets.metadata import Metadata
 from segmentation_pipeline.assets.resources import Workshop
+from segmentation_pipeline.assets.stage_log import note
 from segmentation_pipeline.clustering.champion import champion_in_force
 from segmentation_pipeline.clustering.model_events import decisions_digest, read_events
 from segmentation_pipeline.errors import PublicationError
@@ -38,7 +39,7 @@ def build_publication_assets(home: Home) -> Sequence[dg.AssetsDefinition]:
     def published(context: dg.AssetExecutionContext, workshop: Workshop) -> dg.MaterializeResult:
         """What BI reads: one audited version of every table, behind one stable name."""
         with workshop.step(context) as (connection, build):
-            ready, faults = _ready(connection, workshop.home, build.as_of)
+            ready, faults = ready_segmentations(connection, workshop.home, build.as_of)
             for name, reasons in faults.items():
                 context.log.warning(f"{name} keeps its previous rows: {'; '.join(reasons)}")
             if not ready:
@@ -60,12 +61,16 @@ def build_publication_assets(home: Home) -> Sequence[dg.AssetsDefinition]:
                 pseudonym_key=pseudonym_key(workshop.home, workshop.environment),
                 on_step=context.log.info,
             )
+            if done.cut:
+                context.log.info(f"no longer kept: {_counted(done.cut)}")
+                note(workshop.home, build, "retention", cut=dict(done.cut))
             facts: Metadata = {
                 "is_news": done.is_news,
                 "version": done.manifest.version,
                 "digest": done.digest,
                 "stale_segmentations": list(done.stale),
                 "rows": dict(done.manifest.rows),
+                "rows_no_longer_kept": dict(done.cut),
                 "path": dg.MetadataValue.path(str(workshop.home.published / "segments.duckdb")),
             }
             return dg.MaterializeResult(metadata=facts)
@@ -73,7 +78,11 @@ def build_publication_assets(home: Home) -> Sequence[dg.AssetsDefinition]:
     return [published]
 
 
-def _ready(
+def _counted(cut: Mapping[str, int]) -> str:
+    return ", ".join(f"{rows:,} rows of {name}" for name, rows in cut.items())
+
+
+def ready_segmentations(
     connection: Connection, home: Home, as_of: dt.date
 ) -> tuple[dict[str, ReadySegmentation], dict[str, list[str]]]:
     """Find the segmentations that are complete and validated for a date, and what others lack."""

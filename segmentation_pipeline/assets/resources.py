@@ -1,6 +1,7 @@
 """What a run holds: the home's lock and the one writing connection, for the whole of the run."""
 
 import datetime as dt
+import logging
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -10,10 +11,12 @@ from pathlib import Path
 import dagster as dg
 from pydantic import PrivateAttr
 
+from segmentation_pipeline.assets.housekeeping import put_in_place, tidy_up
 from segmentation_pipeline.assets.stage_log import logged_stage
 from segmentation_pipeline.clustering.registry_tables import create_registry
 from segmentation_pipeline.errors import PipelineError
 from segmentation_pipeline.lock import hold_lock
+from segmentation_pipeline.publication.compaction import clear_fresh_warehouse
 from segmentation_pipeline.specification.home import Home, load_home
 from segmentation_pipeline.warehouse import Build, Connection, DatabaseError, open_warehouse
 
@@ -37,22 +40,25 @@ class Workshop(dg.ConfigurableResource):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["Workshop"]:
-        """Take the lock, open the warehouse, and give both back when the run ends."""
+        """Take the lock, open the warehouse, tidy up when the run ends, and give both back."""
         self._home = load_home(Path(self.home_path))
         timeout = self.lock_timeout_seconds
         if timeout is None:
             timeout = self._home.customers.nights.lock_timeout_seconds
         limits = self._home.customers.limits
         run_id = context.run.run_id if context.run is not None else "no-run"
-        with (
-            hold_lock(self._home.lock, run_id, timeout_seconds=timeout),
-            open_warehouse(
+        log = context.log or logging.getLogger(__name__)
+        with hold_lock(self._home.lock, run_id, timeout_seconds=timeout):
+            clear_fresh_warehouse(self._home)
+            with open_warehouse(
                 self._home.warehouse, memory_limit=limits.memory, threads=limits.threads
-            ) as connection,
-        ):
-            create_registry(connection)
-            self._connection = connection
-            yield self
+            ) as connection:
+                create_registry(connection)
+                self._connection = connection
+                yield self
+                is_written_anew = tidy_up(connection, self._home, context.instance, log)
+            if is_written_anew:
+                put_in_place(self._home, log)
 
     @property
     def home(self) -> Home:

@@ -7,6 +7,7 @@ import dagster as dg
 from segmentation_pipeline.assets.metadata import small_table, table_metadata
 from segmentation_pipeline.assets.resources import Workshop
 from segmentation_pipeline.ingestion import REJECTED_ROWS, SOURCE_LOADS, load_source, raw_table
+from segmentation_pipeline.ingestion.expiry import expire_rows, require_rows
 from segmentation_pipeline.specification.home import Home
 from segmentation_pipeline.specification.sources import SourceSpec
 from segmentation_pipeline.warehouse import record_build, require_builds
@@ -64,6 +65,17 @@ def build_source_assets(home: Home) -> Sequence[dg.AssetsDefinition]:
     return [*raw, source_loads, rejected_rows]
 
 
+def _days_seen(home: Home, source: str) -> int:
+    """Count the days of a source's rows that the features of a night look at."""
+    aggregates = (
+        feature.aggregate
+        for spec in home.segmentations.values()
+        for feature in spec.features.values()
+        if feature.aggregate is not None and feature.aggregate.source == source
+    )
+    return max((one.window_days or 1 for one in aggregates), default=1)
+
+
 def _raw_asset(name: str, source: SourceSpec) -> dg.AssetsDefinition:
     url = source.database.url_variable if source.database is not None else ""
     origin = source.path or f"the database that {url} names"
@@ -79,8 +91,15 @@ def _raw_asset(name: str, source: SourceSpec) -> dg.AssetsDefinition:
             loaded = load_source(
                 connection, workshop.home.path, name, source, build, workshop.environment
             )
+            keep = workshop.home.customers.retention.sources.get(name)
+            expired = expire_rows(connection, name, source, keep, build) if keep else 0
+            if expired:
+                context.log.info(f"source {name}: {expired:,} rows are no longer kept")
+            require_rows(connection, name, build.as_of, _days_seen(workshop.home, name))
             for column in loaded.ignored_columns:
                 context.log.warning(f"source {name}: column `{column}` is not declared: ignored")
+            for remark in loaded.remarks:
+                context.log.warning(f"source {name}: {remark}")
             if loaded.ignored_columns and not source.is_attributes and source.duplicates != "keep":
                 context.log.warning(
                     f"source {name}: rows that differ in undeclared columns only count as copies, "
@@ -98,6 +117,7 @@ def _raw_asset(name: str, source: SourceSpec) -> dg.AssetsDefinition:
                     "files_skipped": loaded.files_skipped,
                     "rejected_rows": loaded.rejected_rows,
                     "rejected_values": loaded.rejected_values,
+                    "rows_no_longer_kept": expired,
                 }
             )
 

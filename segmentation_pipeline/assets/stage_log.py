@@ -9,6 +9,7 @@ import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import perf_counter
+from typing import Any
 
 from segmentation_pipeline.specification.home import Home
 from segmentation_pipeline.warehouse import Build, Connection, DatabaseError
@@ -33,9 +34,19 @@ def logged_stage(connection: Connection, home: Home, stage: str, build: Build) -
             "seconds": round(perf_counter() - started, 3),
             "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         }
-        home.logs.mkdir(exist_ok=True)
-        with (home.logs / f"{build.as_of}.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        _write(home, build, line)
+
+
+def note(home: Home, build: Build, stage: str, **facts: Any) -> None:
+    """Write a line of something that a run did besides its steps."""
+    head = {"as_of": build.as_of.isoformat(), "run_id": build.run_id, "stage": stage}
+    _write(home, build, {**head, "outcome": "done", **facts})
+
+
+def _write(home: Home, build: Build, line: dict[str, Any]) -> None:
+    home.logs.mkdir(exist_ok=True)
+    with (home.logs / f"{build.as_of}.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
 
 
 def _rows(connection: Connection, build: Build) -> dict[str, int]:

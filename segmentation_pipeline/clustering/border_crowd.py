@@ -11,7 +11,8 @@ piece.
 import numpy as np
 
 from segmentation_pipeline.clustering.structure.border import (
-    centroids_of,
+    Centre,
+    centres_of,
     neighbouring_pairs,
     zones_between,
 )
@@ -22,7 +23,9 @@ DEEPEST_BEND = 0.65
 """By how much an evenly filled arc that is cut can look emptier there, as `border` says."""
 
 
-def crowded_border_p(matrix: Matrix, around: Neighbourhoods, labels: Labels) -> float:
+def crowded_border_p(
+    matrix: Matrix, around: Neighbourhoods, labels: Labels, centre: Centre = "mean"
+) -> float:
     """Chance of neighbours so far away at the most crowded border, if it were as a centre is.
 
     For each pair of neighbouring segments, the distance to the tenth neighbour of the customers
@@ -34,15 +37,17 @@ def crowded_border_p(matrix: Matrix, around: Neighbourhoods, labels: Labels) -> 
     there are fewer than two segments.
 
     Ranks make it independent of the number of features, in which distances concentrate. K-Means' 15
-    segments of 15 Gaussians four standard deviations apart had at most .05 in 27 of 30 sets. Where
-    nothing divides customers it is .05 for each border, in theory; of 120 curved strands (of
-    `benchmarks.curved_manifold`, cut into 4 or 5) 7 had so little, and of 150 arcs of two thirds of
-    a circle that were cut once 12 %, since neighbours share their neighbours.
+    segments of 15 Gaussians that touch (`benchmarks.kinds`) had at most .01 in 22 of 30 sets. Where
+    nothing divides customers it is .05 for each border, in theory. But neighbours share neighbours,
+    and strands are cut where they are a little thinner: of 60 curved ones (of
+    `benchmarks.curved_manifold`, cut into 5) 6 had at most .05 and one .01, and of 150 arcs of two
+    thirds of a circle that were cut once 12 % had .05.
 
     Args:
         matrix: what was clustered, shape (n, d).
         around: neighbours of the same customers.
         labels: the partition, shape (n,).
+        centre: what a segment's centre is, as in `border_test`.
 
     """
     from scipy.stats import mannwhitneyu
@@ -50,7 +55,7 @@ def crowded_border_p(matrix: Matrix, around: Neighbourhoods, labels: Labels) -> 
     segments = np.unique(labels[labels != NOISE])
     if len(segments) < 2:
         return 1.0
-    centroids = centroids_of(matrix, labels, segments)
+    centroids = centres_of(matrix, labels, segments, centre)
     most = 0.0
     for border, *centres in zones_between(matrix, centroids, neighbouring_pairs(centroids)):
         emptier = min(map(len, centres))
@@ -58,7 +63,7 @@ def crowded_border_p(matrix: Matrix, around: Neighbourhoods, labels: Labels) -> 
             continue
         if not emptier:
             return 1.0
-        for centre in centres:
-            test = mannwhitneyu(around.reach[border], around.reach[centre], alternative="greater")
+        for zone in centres:
+            test = mannwhitneyu(around.reach[border], around.reach[zone], alternative="greater")
             most = max(most, float(test.pvalue))
     return most

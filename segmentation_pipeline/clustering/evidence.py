@@ -19,6 +19,7 @@ from segmentation_pipeline.clustering.stability import FitPredict, Stability, cl
 from segmentation_pipeline.clustering.structure.border import (
     UNSEPARATED,
     BorderTest,
+    Centre,
     Split,
     border_test,
 )
@@ -165,9 +166,15 @@ def gather_evidence(
         stability = _stability(sample, labels, fit_predict, workers)
     if stability.stable and algorithm in CENTRED:
         border = border_test(
-            sample.matrix, labels, sample.splits, fit_predict, seed=sample.seed, workers=workers
+            sample.matrix,
+            labels,
+            sample.splits,
+            fit_predict,
+            seed=sample.seed,
+            centre=centre_of(algorithm),
+            workers=workers,
         )
-        crowded_p = crowded_border_p(sample.matrix, sample.around, labels)
+        crowded_p = crowded_border_p(sample.matrix, sample.around, labels, centre_of(algorithm))
     if not reason or algorithm == "gaussian_mixture":
         needs_all = stability.stable or algorithm == "gaussian_mixture"
         apart = held_out(
@@ -194,6 +201,11 @@ def gather_evidence(
         crowded_leak=crowded_leak(sample.around, labels),
         reason=reason,
     )
+
+
+def centre_of(algorithm: Algorithm) -> Centre:
+    """What the centre of a family's segments is, where borders are looked at."""
+    return "median" if algorithm == "k_medoids" else "mean"
 
 
 def _stability(

@@ -27,6 +27,7 @@ JSON: TypeAlias = str | int | float | bool | Sequence["JSON"] | Mapping[str, "JS
 
 _MANIFEST = "manifest.json"
 _FORMAT = 1
+_CALLED_NOW = {"k": "segments", "centroids": "prototypes"}
 _KINDS = "biuf"
 
 
@@ -121,16 +122,22 @@ def load_model(folder: Path, expected_digest: str) -> SegmentModel:
     expected = {_MANIFEST, *(f"{name}.npy" for name in manifest["arrays"])}
     for added in sorted(entry.name for entry in folder.iterdir() if entry.name not in expected):
         raise _distrust(folder / added, "does not belong to the model")
+    arrays = {
+        name: _read_array(folder / f"{name}.npy", described)
+        for name, described in manifest["arrays"].items()
+    }
     return SegmentModel(
         algorithm=manifest["algorithm"],
         metric=manifest["metric"],
         feature_names=tuple(manifest["feature_names"]),
-        arrays={
-            name: _read_array(folder / f"{name}.npy", described)
-            for name, described in manifest["arrays"].items()
-        },
-        parameters=manifest["parameters"],
+        arrays=_as_called_now(arrays),
+        parameters=_as_called_now(manifest["parameters"]),
     )
+
+
+def _as_called_now(named: Mapping[str, Any]) -> dict[str, Any]:
+    """Give arrays and parameters of the first release the names that they have since."""
+    return {_CALLED_NOW.get(name, name): one for name, one in named.items()}
 
 
 def _read_array(path: Path, described: Mapping[str, Any]) -> NDArray[Any]:

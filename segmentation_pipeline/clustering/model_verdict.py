@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from segmentation_pipeline.clustering.family import Assigner
 from segmentation_pipeline.clustering.stability import FitPredict, Stability
-from segmentation_pipeline.clustering.structure.border import UNSEPARATED
+from segmentation_pipeline.clustering.structure.border import UNSEPARATED, Centre
 from segmentation_pipeline.clustering.structure.examination import (
     SEGMENT_COUNTS,
     StructureSample,
@@ -49,12 +49,14 @@ class Segments:
     """The segments that are judged: how customers of a sample get them, and how others would.
 
     `label` gives the labels of a sample's customers, -1 for noise; `refits` the function that finds
-    the same segments anew on other rows, given the sample and its labels.
+    the same segments anew on other rows, given the sample and its labels. `centre` is what the
+    border test takes for a segment's centre.
     """
 
     count: int
     label: Callable[[StructureSample], Labels]
     refits: Callable[[StructureSample, Labels], FitPredict]
+    centre: Centre = "mean"
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +102,7 @@ def judge_segments(
         labels = segments.label(drawn).astype(np.intp)
         refits = segments.refits(drawn, labels)
         verdict = judge(
-            _evidence(drawn, labels, segments.count, refits, workers),
+            _evidence(drawn, labels, segments, refits, workers),
             n_customers=len(drawn.rows),
             n_tried=n_tried,
             one_split=one_split(drawn.features, labels, seed=seed),
@@ -114,12 +116,13 @@ def judge_segments(
     return found
 
 
-def segments_of_model(assigner: Assigner, refits: FitPredict) -> Segments:
+def segments_of_model(assigner: Assigner, refits: FitPredict, centre: Centre) -> Segments:
     """Segments as a model assigns customers to them."""
     return Segments(
         count=assigner.segments,
         label=lambda drawn: assigner.query(list(drawn.matrix.T)).own.astype(np.intp),
         refits=lambda _, __: refits,
+        centre=centre,
     )
 
 
@@ -224,19 +227,19 @@ def _category(
 
 
 def _evidence(
-    drawn: StructureSample, labels: Labels, n_segments: int, refits: FitPredict, workers: int
+    drawn: StructureSample, labels: Labels, segments: Segments, refits: FitPredict, workers: int
 ) -> Evidence:
     """Examine the model's partition; a segment of which nobody was drawn is not supported."""
-    evidence = examine(drawn, labels, refits, workers=workers)
-    unseen = n_segments - evidence.n_segments
+    evidence = examine(drawn, labels, refits, centre=segments.centre, workers=workers)
+    unseen = segments.count - evidence.n_segments
     if not unseen:
         return evidence
     stability = evidence.stability
     return replace(
         evidence,
-        n_segments=n_segments,
+        n_segments=segments.count,
         smallest_share=0.0,
         border=UNSEPARATED,
         stability=Stability((*stability.jaccards, *[0.0] * unseen), stability.scheme),
-        null=drawn.null.by_n_segments.get(n_segments),
+        null=drawn.null.by_n_segments.get(segments.count),
     )

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segmentation_pipeline.clustering.candidates import Candidate, Limits
-from segmentation_pipeline.clustering.evidence import EVIDENCE_ROWS, gather_evidence
+from segmentation_pipeline.clustering.evidence import EVIDENCE_ROWS, centre_of, gather_evidence
 from segmentation_pipeline.clustering.families import (
     assigner_of,
     families_of,
@@ -278,7 +278,7 @@ def _judged(
         return Judgement(no_structure(sentence, n_customers=customers), {})
     family = [one for one in found.candidates if one.algorithm == model.algorithm] if found else []
     return judge_segments(
-        segments_of_model(assigner_of(model), refits),
+        segments_of_model(assigner_of(model), refits, centre_of(model.algorithm)),
         features,
         prepare_with(training.preparation),
         seed=spec.clustering.seed,

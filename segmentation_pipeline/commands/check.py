@@ -9,19 +9,25 @@ from segmentation_pipeline.commands.terminal import (
     default_date,
     errors_to_exit_status,
 )
+from segmentation_pipeline.contracts.changes import Change
 from segmentation_pipeline.specification.home import load_home
+from segmentation_pipeline.specification.unused import unused_texts
 
 
 def check(home: HomeOption = CURRENT) -> None:
     """Read every file of a home and say what a night would do; touches nothing."""
     with errors_to_exit_status():
         from segmentation_pipeline.ingestion import check_source
+        from segmentation_pipeline.publication import announced_changes
 
         spec = load_home(home)
         console.print(f"{spec.customers.name}: customers.yaml and segmentations are well-formed.")
         for name, source in spec.customers.sources.items():
             for line in check_source(spec.path, name, source, os.environ):
                 console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+        for name, columns in unused_texts(spec).items():
+            told = f"  {name}: text that nothing uses: {', '.join(columns)}"
+            console.print(told, markup=False, highlight=False, soft_wrap=True)
         for name, segmentation in spec.segmentations.items():
             used = [k for k, f in segmentation.features.items() if f.use == "clustering"]
             clustering = segmentation.clustering
@@ -35,4 +41,18 @@ def check(home: HomeOption = CURRENT) -> None:
                 highlight=False,
                 soft_wrap=True,
             )
+        _announce(announced_changes(spec.published))
         console.print(f"The next night would be for {default_date(spec)}.")
+
+
+def _announce(changes: list[Change]) -> None:
+    """Tell what readers of the version in force will find changed."""
+    breaking = [one for one in changes if one.is_breaking]
+    if breaking:
+        console.print(
+            "The next publication breaks what readers of the present version know:", style="red"
+        )
+    for one in breaking:
+        console.print(f"  {one}", markup=False, highlight=False, soft_wrap=True)
+    if added := len(changes) - len(breaking):
+        console.print(f"The next publication has {added} tables and columns that are new.")

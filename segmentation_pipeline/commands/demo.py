@@ -17,7 +17,9 @@ def demo(
         Literal["csv", "parquet"], typer.Option("--format", help="Of the source files.")
     ] = "csv",
     drift: Annotated[
-        Literal["none", "moves", "role_changes", "gradual", "sudden", "new_group", "effect"],
+        Literal[
+            "none", "moves", "role_changes", "gradual", "sudden", "new_group", "effect", "together"
+        ],
         typer.Option(help="What changes in the customers from night to night."),
     ] = "moves",
 ) -> None:

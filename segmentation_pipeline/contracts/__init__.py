@@ -32,10 +32,18 @@ from segmentation_pipeline.contracts.strategies import STRATEGY_CONTRACTS
 __all__ = [
     "ADDED_BY_PUBLICATION",
     "CONTRACTS",
+    "CONTRACTS_VERSION",
     "Contract",
     "ContractColumn",
     "contracts_digest",
 ]
+
+CONTRACTS_VERSION = "1.0.0"
+"""Version of the contracts together: what is published tells readers whether they know them.
+
+Major: a table or column is gone, has another name or type, another key, or may lack a value.
+Minor: there are new ones.
+"""
 
 CONTRACTS: Mapping[str, Contract] = MappingProxyType(
     {

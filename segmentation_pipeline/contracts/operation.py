@@ -30,6 +30,12 @@ OPERATION_CONTRACTS = (
             required("unexpected_rows", "BIGINT", "Rows that do not hold.", "rows"),
             required("unexpected_share", "DOUBLE", "Their share of the evaluated rows."),
             required("message", "VARCHAR", "The same in a sentence."),
+            ContractColumn(
+                "outcome",
+                "VARCHAR",
+                "held, failed, not_run (a failure) or not_compared (there was no load before); none"
+                " if an earlier release published the row.",
+            ),
         ),
         is_dated=True,
     ),
@@ -57,7 +63,7 @@ OPERATION_CONTRACTS = (
         (
             required("load_id", "BIGINT", "Number of the load."),
             required("source", "VARCHAR", "Source that the file belongs to."),
-            required("kind", "VARCHAR", "survey, crm, transactions or web."),
+            required("kind", "VARCHAR", "survey, crm, transactions, web, exposures or identity."),
             required("file", "VARCHAR", "File, relative to the home."),
             required("digest", "VARCHAR", "SHA-256 of the file."),
             required("specification_digest", "VARCHAR", "SHA-256 of the source's declaration."),
@@ -126,6 +132,12 @@ OPERATION_CONTRACTS = (
             required("is_volatile", "BOOLEAN", "Whether the same inputs may give another value."),
             required("table_description", "VARCHAR", "What the table is."),
             required("grain", "VARCHAR", "What a row of the table is."),
+            required(
+                "contracts_version",
+                "VARCHAR",
+                "Version of all contracts together: the first number changes where a query that "
+                "worked may fail.",
+            ),
         ),
     ),
 )

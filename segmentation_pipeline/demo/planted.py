@@ -42,7 +42,7 @@ class PlantedSegmentation:
     is counted in 90 days, customers clearly are in the old one still (t below -BORDER between the
     centres). The segments before it differ from all others mostly in such counts."""
     newcomers: str | None = None
-    """A further segment, of those who join all at once in the scenario `new_group`; how it shows
+    """A further segment, of those who join all at once where a scenario has them; how it shows
     comes after the others."""
 
 

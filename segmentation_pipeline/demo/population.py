@@ -7,6 +7,7 @@ enter the CRM. A person moves to another segment at most once per segmentation.
 
 import datetime as dt
 from dataclasses import dataclass
+from fractions import Fraction
 from math import ceil
 
 from segmentation_pipeline.demo import mess, planted
@@ -51,7 +52,7 @@ class Population:
 
     @property
     def newcomers(self) -> int:
-        """Customers of another kind, who all join on the middle night."""
+        """Customers of another kind, who all join on one night."""
         return round(self.scenario.newcomer_share * self.customers)
 
     @property
@@ -71,9 +72,24 @@ class Population:
         return turnover + mess.ORPHAN_SHARE
 
     @property
-    def middle_night(self) -> dt.date:
-        """The date of what a scenario changes at once."""
-        return self.first_night + dt.timedelta(days=self.days // 2)
+    def raised_on(self) -> dt.date:
+        """The first night on which a number of the CRM is another for everybody."""
+        return self._night_after(self.scenario.raised_after)
+
+    @property
+    def joined_on(self) -> dt.date:
+        """The night on which newcomers are customers for the first time."""
+        return self._night_after(self.scenario.joined_after)
+
+    @property
+    def changes_on(self) -> list[dt.date]:
+        """The nights on which something changes at once, in order."""
+        nights = set()
+        if self.scenario.raised_column is not None:
+            nights.add(self.raised_on)
+        if self.newcomers:
+            nights.add(self.joined_on)
+        return sorted(nights)
 
     @property
     def orphans(self) -> int:
@@ -92,7 +108,7 @@ class Population:
             CASE WHEN number <= {self.customers} THEN {first}
                  WHEN number <= {last_joiner}
                  THEN {first} + 1 + {draws.below_sql("joins", later)}::INTEGER
-                 WHEN number <= {self.ever_customers} THEN {literal(self.middle_night)}
+                 WHEN number <= {self.ever_customers} THEN {literal(self.joined_on)}
             END AS joins_on,
             CASE WHEN number <= {self.customers}
                  THEN {self._night_of_sql(draws, "leaves", mess.LEAVE_SHARE)} END AS leaves_on,
@@ -112,7 +128,7 @@ class Population:
     def shift(self, column: str, night: dt.date) -> float:
         """By how much a number of the CRM has grown on a night, on its logarithm's scale."""
         scenario = self.scenario
-        is_raised = column == scenario.raised_column and night >= self.middle_night
+        is_raised = column == scenario.raised_column and night >= self.raised_on
         raised = scenario.raised_by if is_raised else 0.0
         return scenario.growth * (night - self.first_night).days + raised
 
@@ -122,6 +138,9 @@ class Population:
             return "0"
         last = literal(planted.LAST_NIGHT)
         return f"date_diff('day', {last}, {date}) / {planted.TURN_DAYS}.0::DOUBLE"
+
+    def _night_after(self, part: Fraction) -> dt.date:
+        return self.first_night + dt.timedelta(days=int(part * self.days))
 
     def _moves_sql(self, draws: Draws, one: PlantedSegmentation) -> str:
         count = len(one.segments)

@@ -5,17 +5,20 @@ shows is written in `crm`, `survey` and `web`.
 """
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Literal, get_args
 
 from segmentation_pipeline.demo import planted
 from segmentation_pipeline.errors import PipelineError
 
-Drift = Literal["none", "moves", "role_changes", "gradual", "sudden", "new_group", "effect"]
+Drift = Literal[
+    "none", "moves", "role_changes", "gradual", "sudden", "new_group", "effect", "together"
+]
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """How customers change; what happens on one night happens on the middle one."""
+    """How customers change; what happens on one night happens on the middle one if not said."""
 
     move_share: float = planted.MOVE_SHARE
     """Of the customers, who moves to another segment each night, in each segmentation."""
@@ -26,20 +29,19 @@ class Scenario:
     growth: float = 0.0
     """By how much every number of the CRM grows each night, as a share of it."""
     raised_column: str | None = None
-    """The number of the CRM that is another from the middle night on, for everybody."""
+    """The number of the CRM that is another from one night on, for everybody."""
     raised_by: float = 0.0
     """By how much, on the scale of its logarithm."""
+    raised_after: Fraction = Fraction(1, 2)
+    """After which part of the nights that is."""
     newcomer_share: float = 0.0
-    """Of the customers of the first night, how many of another kind join on the middle one."""
+    """Of the customers of the first night, how many of another kind join on one night."""
+    joined_after: Fraction = Fraction(1, 2)
+    """After which part of the nights that is."""
 
     lifted_by: float = 0.0
     """How much more often than else customers do `planted.LIFTED_EVENT` from the day on after the
     first night, if they are drawn to get `planted.LIFTED_STRATEGY`, as a share of it."""
-
-    @property
-    def is_abrupt(self) -> bool:
-        """Whether something happens on the middle night."""
-        return self.raised_column is not None or self.newcomer_share > 0
 
 
 SCENARIOS: dict[Drift, Scenario] = {
@@ -56,6 +58,16 @@ SCENARIOS: dict[Drift, Scenario] = {
     "new_group": Scenario(newcomer_share=0.15),
     # One strategy of the playbook works, the others do nothing.
     "effect": Scenario(lifted_by=0.08),
+    # All of it in one home: a smaller group joins first, then contracts change.
+    "together": Scenario(
+        growth=0.002,
+        raised_column="contract_value_eur",
+        raised_by=0.47,
+        raised_after=Fraction(2, 3),
+        newcomer_share=0.1,
+        joined_after=Fraction(1, 3),
+        lifted_by=0.08,
+    ),
 }
 """All but `none` have moves and the slow turning; those that say nothing else, as in `moves`."""
 

@@ -39,8 +39,8 @@ class DemoSummary:
     """YAML file -> SHA-256 of its text as it was written, to tell whether it was edited since."""
     drift: Drift | None = None
     """The scenario; None where it is the usual one, `moves`."""
-    changes_on: str | None = None
-    """The night on which something changes at once; None where nothing does."""
+    changes_on: tuple[str, ...] | None = None
+    """The nights on which something changes at once, in order; None where nothing does."""
 
     def write(self, path: Path) -> None:
         """Write it as JSON, what is None left out."""
@@ -74,7 +74,7 @@ def summarise(
         },
         digests=digests,
         drift=None if drift == "moves" else drift,
-        changes_on=population.middle_night.isoformat() if population.scenario.is_abrupt else None,
+        changes_on=tuple(night.isoformat() for night in population.changes_on) or None,
     )
 
 

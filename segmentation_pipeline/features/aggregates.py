@@ -84,7 +84,7 @@ def _aggregate_sql(aggregate: Aggregate, source: SourceSpec, as_of: dt.date) -> 
 def _sum_sql(aggregate: Aggregate, source: SourceSpec, where: str) -> str:
     name = aggregate.column or ""
     value = f"events.{quote(name)}"
-    if source.columns[name].type == "number":
+    if source.clean_columns[name].type == "number":
         value = f"CAST({value} AS {_EXACT})"
     return f"sum({value}) FILTER (WHERE {where})"
 

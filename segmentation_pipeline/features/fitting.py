@@ -6,6 +6,7 @@ last bits vary from run to run.
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -56,7 +57,7 @@ def fit_preparation(sample: FeatureSample, spec: SegmentationSpec) -> Preparatio
     A column without a value, or with one value only, is dropped, and `selection` says so. The
     columns of a feature share its weight: each is multiplied by sqrt(weight / number of columns
     kept), so that under standard scaling a one-hot block has one feature's share of the mean
-    squared distance. Equal samples give equal bits.
+    squared distance; so has a `block` of features. Equal samples give equal bits.
 
     Raises PreparationError where no column is left, or a feature looks like an identifier.
     """
@@ -73,6 +74,7 @@ def fit_preparation(sample: FeatureSample, spec: SegmentationSpec) -> Preparatio
         encodings += block.encodings
         scalings += _scaling_rows(block, feature, columns, fitted)
         selection += _selection_rows(block, columns, fitted)
+    scalings = _with_shared_weights(scalings, spec)
     if not scalings:
         reasons = "; ".join(f"`{row.feature}`: {row.reason}" for row in selection)
         raise PreparationError(f"no feature is left to make segments by: {reasons}")
@@ -121,11 +123,15 @@ def _other_columns(
 
     One column after the other, since all at once are a second matrix of the sample.
     """
+    blocks = Counter(one.block for one in spec.features.values() if one.use == "clustering")
     for other, feature in spec.features.items():
         if feature.use != "clustering" or other == name:
             continue
         if isinstance(feature.encoding, NeuralEncoding):
             feature = feature.model_copy(update={"encoding": None})
+        if feature.block is not None:
+            shared = feature.weight / blocks[feature.block]
+            feature = feature.model_copy(update={"weight": shared})
         block = _block(other, feature, sample, spec)
         columns = dict.fromkeys(block.columns, other)
         for row in _scaling_rows(
@@ -203,6 +209,18 @@ def _scaling_rows(
             weight=math.sqrt(feature.weight / len(kept)),
         )
         for component, scaling in kept.items()
+    ]
+
+
+def _with_shared_weights(scalings: list[ScalingRow], spec: SegmentationSpec) -> list[ScalingRow]:
+    """Let the columns of a block of features share the weight of one."""
+    blocks = {name: feature.block for name, feature in spec.features.items()}
+    columns = Counter(blocks[row.feature] for row in scalings)
+    return [
+        row
+        if (block := blocks[row.feature]) is None
+        else replace(row, weight=math.sqrt(spec.features[row.feature].weight / columns[block]))
+        for row in scalings
     ]
 
 

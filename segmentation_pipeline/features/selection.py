@@ -4,10 +4,12 @@ What belongs here: the rules, applied to what `fitting` learned. A column withou
 single one, is dropped by `fitting` already, and a one-hot encoding of identifiers is refused by
 `encoding`.
 
-A feature goes or stays as a whole: a rare category is a column that hardly varies, and two columns
-of one feature may well be each other's mirror image; neither says anything against the feature.
+A feature, or a `block` of them, goes or stays as a whole: a rare category is a column that hardly
+varies, and two columns of one feature may well be each other's mirror image; neither says anything
+against the feature.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,7 +22,6 @@ from segmentation_pipeline.features.applying import apply_preparation
 from segmentation_pipeline.features.correlation import correlations, ranks_of
 from segmentation_pipeline.features.preparation import Preparation, SelectionRow
 from segmentation_pipeline.features.sample import FeatureSample
-from segmentation_pipeline.specification.features import FeatureSpec
 from segmentation_pipeline.specification.segmentation import SegmentationSpec
 from segmentation_pipeline.specification.selection import Selection
 
@@ -57,41 +58,61 @@ def select_features(
 
     Equal samples drop equal features. Raises PreparationError where none is left.
     """
-    features = list(dict.fromkeys(row.feature for row in preparation.scalings))
     numbers = _look_at(preparation, sample)
-    missing = {row.feature: row.missing_share for row in preparation.selection}
-    blocks = [
-        _Block(
-            feature=feature,
-            columns=np.flatnonzero([row.feature == feature for row in preparation.scalings]),
-            missing_share=missing[feature],
-            weight=spec.features[feature].weight,
-        )
-        for feature in features
-    ]
+    blocks = _blocks(preparation, spec)
     reasons: dict[str, str] = {}
     notes: dict[str, str] = {}
     for block in blocks:
-        reason = _fault(
-            block, sample.values[block.feature], numbers, spec.features[block.feature], spec
-        )
+        values = [sample.values[member] for member in block.members]
+        reason = _fault(block, values, numbers, spec)
         if reason is not None:
             reasons[block.feature] = reason
     if len(numbers) >= FEWEST_CUSTOMERS:
         left = [block for block in blocks if block.feature not in reasons]
         repeats, notes = _compare(left, numbers, spec.selection.maximum_correlation)
         reasons |= repeats
-    return _told(preparation, reasons, notes)
+    return _told(preparation, _by_feature(reasons, blocks), _by_feature(notes, blocks))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Block:
-    """A feature, the places of its columns in the matrix, and what decides between two."""
+    """A feature, or several that go together: their columns in the matrix, and what decides.
+
+    `missing_share` is the mean of the members'.
+    """
 
     feature: str
+    members: tuple[str, ...]
     columns: NDArray[np.intp]
     missing_share: float
     weight: float
+
+
+def _blocks(preparation: Preparation, spec: SegmentationSpec) -> list[_Block]:
+    members: dict[str, list[str]] = {}
+    for feature in dict.fromkeys(row.feature for row in preparation.scalings):
+        members.setdefault(spec.features[feature].block or feature, []).append(feature)
+    missing = {row.feature: row.missing_share for row in preparation.selection}
+    return [
+        _Block(
+            feature=name,
+            members=tuple(features),
+            columns=np.flatnonzero([row.feature in features for row in preparation.scalings]),
+            missing_share=math.fsum(missing[one] for one in features) / len(features),
+            weight=spec.features[features[0]].weight,
+        )
+        for name, features in members.items()
+    ]
+
+
+def _by_feature(told: Mapping[str, str], blocks: Sequence[_Block]) -> dict[str, str]:
+    """Tell of each member what is told of its block."""
+    return {
+        member: told[block.feature]
+        for block in blocks
+        if block.feature in told
+        for member in block.members
+    }
 
 
 def _look_at(preparation: Preparation, sample: FeatureSample) -> Numbers:
@@ -103,17 +124,14 @@ def _look_at(preparation: Preparation, sample: FeatureSample) -> Numbers:
 
 
 def _fault(
-    block: _Block,
-    values: NDArray[Any],
-    numbers: Numbers,
-    feature: FeatureSpec,
-    spec: SegmentationSpec,
+    block: _Block, values: Sequence[NDArray[Any]], numbers: Numbers, spec: SegmentationSpec
 ) -> str | None:
     """Say what is wrong with a feature taken by itself; None if nothing is."""
     limits: Selection = spec.selection
-    if _is_numbering(values):
+    if any(_is_numbering(one) for one in values):
         return "no two customers have the same whole number: it looks like an identifier"
-    if feature.missing == "centre" and block.missing_share > limits.maximum_missing_share:
+    is_filled = all(spec.features[member].missing == "centre" for member in block.members)
+    if is_filled and block.missing_share > limits.maximum_missing_share:
         return (
             f"{_percent(block.missing_share)} of the customers have no value, more than "
             f"{_percent(limits.maximum_missing_share)}"

@@ -7,7 +7,7 @@ but codes: their messages quote values, statements and addresses.
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote as quote_url
@@ -19,6 +19,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from segmentation_pipeline.errors import SourceError
 from segmentation_pipeline.ingestion.files import SourceFile
+from segmentation_pipeline.ingestion.long_rows import as_in_file
 from segmentation_pipeline.ingestion.texts import text_column
 from segmentation_pipeline.specification.formats import DatabaseSpec
 from segmentation_pipeline.specification.reading import nearest
@@ -45,8 +46,12 @@ def copy_rows(
         raise ValueError("the source is no database")
     name = f"{database.url_variable}:{database.table or 'query'}"
     unsorted, path = folder / "unsorted.parquet", folder / "rows.parquet"
-    with _explained(name), _read_only(name, database, environment) as opened:
-        rows = _write_rows(name, database, _result(name, opened, source), unsorted)
+    with (
+        _explained(name),
+        _read_only(name, database, environment) as opened,
+        closing(_result(name, opened, source)) as result,
+    ):
+        rows = _write_rows(name, database, result, unsorted)
     if rows == 0:
         raise SourceError(f"{name}: it has no row; the night needs the real rows")
     scan = f"read_parquet({literal(str(unsorted))}, hive_partitioning = false)"
@@ -83,6 +88,8 @@ def _read_only(
             f"{name}: the driver `{error.name}` is not installed; install it, or name another one "
             "in the URL (postgresql+psycopg://...)"
         ) from None
+    if url.drivername == "postgresql+psycopg":
+        sa.event.listen(engine, "connect", _read_beyond_the_calendar)
     options: dict[str, Any] = {"stream_results": True, "yield_per": _ROWS_AT_ONCE}
     if url.get_backend_name() == "postgresql":
         options |= {"postgresql_readonly": True, "isolation_level": "REPEATABLE READ"}
@@ -91,6 +98,35 @@ def _read_only(
             yield connection.execution_options(**options)
     finally:
         engine.dispose()
+
+
+def _read_beyond_the_calendar(opened: Any, _: object) -> None:
+    """Let psycopg read as texts the times that Python has none for: infinity, years BC, 24:00.
+
+    One of them would stop the whole load; as a text it is one value that is counted and left out.
+    """
+    from psycopg import DataError
+    from psycopg.types import datetime as loaders
+
+    def lenient(strict: type[Any]) -> type[Any]:
+        class Lenient(strict):  # type: ignore[misc]
+            def load(self, data: Any) -> Any:
+                try:
+                    return super().load(data)
+                except DataError:
+                    return bytes(data).decode()
+
+        return Lenient
+
+    for name, strict in {
+        "date": loaders.DateLoader,
+        "time": loaders.TimeLoader,
+        "timetz": loaders.TimetzLoader,
+        "timestamp": loaders.TimestampLoader,
+        "timestamptz": loaders.TimestamptzLoader,
+        "interval": loaders.IntervalLoader,
+    }.items():
+        opened.adapters.register_loader(name, lenient(strict))
 
 
 def _read_only_url(url: sa.URL) -> sa.URL:
@@ -120,7 +156,7 @@ def _result(name: str, connection: sa.Connection, source: SourceSpec) -> sa.Curs
             f"{name}: there is no such table; {nearest(database.table, known)}"
         ) from None
     there = {str(column["name"]) for column in found}
-    headers = [column.header or key for key, column in source.columns.items()]
+    headers = [column.header or key for key, column in as_in_file(source).columns.items()]
     lacking = [header for header in headers if header not in there]
     if lacking:
         hints = [f"`{lack}`; {nearest(lack, there - set(headers) or there)}" for lack in lacking]

@@ -12,10 +12,12 @@ _ALWAYS = (
 _ALWAYS_OF_COLUMNS = ("type", "header", "formats", "null_words")
 _WHERE_USED = (
     "quote", "has_header", "column_count", "decimal_mark", "thousands_mark", "sheet", "database",
+    "visitors", "identity", "long", "ignore_rows",
 )  # fmt: skip
 _WHERE_USED_OF_COLUMNS = ("position", "start", "width")
+_ANSWERS = ("words", "number", "blank")
 """Settings that came later: a home of an earlier release, which says nothing of them, must not read
-all its files again. The order of names counts, in all four."""
+all its files again. The order of names counts, in all of them."""
 
 
 def reading_digest(source: SourceSpec) -> str:
@@ -29,6 +31,7 @@ def reading_digest(source: SourceSpec) -> str:
     declared["columns"] = {
         name: {part: column[part] for part in _ALWAYS_OF_COLUMNS}
         | {part: column[part] for part in _WHERE_USED_OF_COLUMNS if column[part] is not None}
+        | {part: column[part] for part in _ANSWERS if part in used["columns"][name]}
         for name, column in given["columns"].items()
     }
     declared |= {name: used[name] for name in _WHERE_USED if name in used}

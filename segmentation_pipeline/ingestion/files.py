@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segmentation_pipeline.errors import SourceError
-from segmentation_pipeline.specification.sources import RowNumberKey, SourceSpec
+from segmentation_pipeline.specification.keys import RowNumberKey
+from segmentation_pipeline.specification.sources import SourceSpec
 
 
 @dataclass(frozen=True)

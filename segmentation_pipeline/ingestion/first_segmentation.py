@@ -10,18 +10,26 @@ from segmentation_pipeline.specification.customers import CustomersSpec
 def propose_segmentation(customers: str) -> str:
     """Propose a segmentation, as YAML text, over everything in a customers.yaml that can be one.
 
-    Numbers and categories of customers become features, and of events their count, their recency
-    and the sums of their numbers; keys and what is personal or sensitive do not. Counts enter by
-    their logarithm and sums within their 1 % and 99 % quantiles: the few customers who buy most
-    would else be segments of their own. Raises SourceError where nothing can be a feature.
+    Numbers, categories and choices of customers become features, free texts describe, and of events
+    there are their count, their recency and the sums of their numbers; keys and what is personal or
+    sensitive do not. Counts enter by their logarithm and sums within their 1 % and 99 % quantiles:
+    the few customers who buy most would else be segments of their own. Raises SourceError where
+    nothing can be a feature.
     """
     spec = CustomersSpec.model_validate(yaml.safe_load(customers))
     keys = key_parts(spec.sources[spec.customers.base].key)
+    answers = spec.answers()
+    parts = {part for name, one in answers.items() for part in one[0].as_columns(name)}
     features = [
         f"  {name}: {{criterion: {'needs' if column.type == 'category' else 'behaviour'}}}"
         for name, column in spec.customer_columns().items()
         if (column.is_numeric or column.type == "category")
-        and not (column.personal or column.sensitive or name in keys)
+        and not (column.personal or column.sensitive or name in {*keys, *parts})
+    ]
+    features += [
+        f"  {name}: {{{'criterion: needs' if one[0].type == 'choices' else 'use: profile'}}}"
+        for name, one in answers.items()
+        if not one[0].sensitive
     ]
     for source, declared in spec.sources.items():
         if declared.is_attributes:

@@ -8,6 +8,7 @@ its rows go straight into the raw table, as fast as DuckDB copies them.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from segmentation_pipeline.ingestion.keys_sql import row_ids
 from segmentation_pipeline.ingestion.typing_sql import (
     Marks,
     TypedValue,
@@ -21,7 +22,8 @@ from segmentation_pipeline.ingestion.typing_sql import (
     without_null_values_sql,
     without_null_words_sql,
 )
-from segmentation_pipeline.specification.sources import KeyExpression, RowNumberKey, SourceSpec
+from segmentation_pipeline.specification.keys import SourceKey
+from segmentation_pipeline.specification.sources import SourceSpec
 from segmentation_pipeline.warehouse import literal, quote
 
 ROW_FAILURE = "row failure"
@@ -31,15 +33,18 @@ VALUE_FAILURES = "value failures"
 ROW_NUMBER = "row number"
 """Column of a Parquet file's relation: 0 for its first row."""
 
-NO_KEY = "no customer id"
-STRANGE_KEY = "a control or invisible character in the customer id"
-BAR_IN_KEY = "a bar within a part of the customer id"
+LEFT_ASIDE = "left aside"
+"""Column, where rows may be left aside: the name of the rule that does so, NULL for the others."""
+ATTRIBUTE, VALUE = "attribute of row", "value of row"
+"""Columns of a long table: which attribute a row tells, and its value as it is written."""
+UNKNOWN_ATTRIBUTE = "unknown attribute"
+"""The rule of a long table's rows whose attribute nobody declared."""
+
+NO_ATTRIBUTE = "no attribute named"
 NO_TIME = "no time"
 UNREAD_TIME = "a time that is not as declared"
 
-_KEY_TEXT = "key text"
 _WRONG_SHAPE = "wrong shape"
-_STRANGE_CHARACTERS = r"[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]"
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,14 @@ class Shape:
 
     is_wrong: str
     reason: str
+
+
+@dataclass(frozen=True)
+class LongRow:
+    """How SQL names, over what is scanned, the attribute that a row tells, and its value."""
+
+    attribute: str
+    value: str
 
 
 @dataclass(frozen=True)
@@ -88,17 +101,19 @@ def typed_rows_sql(
     origin: str,
     row_number: str | None = None,
     shape: Shape | None = None,
+    long: LongRow | None = None,
 ) -> TypedRows:
     """Write the SELECT that types a file's rows.
 
     Its columns are ROW_NUMBER (if `row_number` says how to get it), `customer_id` (not for a
-    row-number key), a `value_column` for each declared one, ROW_FAILURE and VALUE_FAILURES. Each
-    level computes what the next one uses more than once; DuckDB drops what nobody asks for.
+    row-number key; the visitor's id where the source has `identity`), VISITOR (of an identity map),
+    a `value_column` for each declared one, ATTRIBUTE and VALUE (of a `long` table), LEFT_ASIDE
+    (where rows may be), ROW_FAILURE and VALUE_FAILURES. Each level computes what the next one uses
+    more than once; DuckDB drops what nobody asks for.
     """
     values = {name: _typed_value(source, name, column) for name, column in columns.items()}
     numbered = [f"{row_number} AS {quote(ROW_NUMBER)}"] if row_number else []
-    is_keyed = not isinstance(source.key, RowNumberKey)
-    key = [f"{_key_sql(source, columns)} AS customer_id"] if is_keyed else []
+    ids = row_ids(source)
     fallible = {
         name: (value, value.unread.format(value=value_column(name)))
         for name, value in values.items()
@@ -110,14 +125,25 @@ def typed_rows_sql(
         for reason, is_reason in value.reasons
     ]
     shaped = [f"{shape.is_wrong} AS {quote(_WRONG_SHAPE)}"] if shape else []
-    level_1 = [*numbered, *shaped, *(_file_column_sql(source, *item) for item in columns.items())]
+    told = []
+    if long is not None:
+        told = [f"{long.attribute} AS {quote(ATTRIBUTE)}", f"{long.value} AS {quote(VALUE)}"]
+    level_1 = [
+        *numbered,
+        *shaped,
+        *told,
+        *(_file_column_sql(source, *item) for item in columns.items()),
+    ]
     level_2 = ["*", *(f"{is_odd_sql(_raw(name))} AS {_odd(name)}" for name in columns)]
     level_3 = ["*", *(_trimmed_column_sql(source, name) for name in columns)]
     level_4 = ["*", *(_text_column_sql(source, name) for name in columns)]
-    level_5 = ["*", *_key_text_sql(source)]
+    left_aside = left_aside_sql(source)
+    aside = [f"{left_aside} AS {quote(LEFT_ASIDE)}"] if left_aside else []
+    texts = [text for one in ids for text in one.text_sql()]
+    level_5 = ["*", *aside, *texts]
     level_6 = [
         "*",
-        *key,
+        *(one.sql(is_number=_is_number(one.key, columns)) for one in ids),
         *(f"{value.sql} AS {value_column(name)}" for name, value in values.items()),
     ]
     value_failures = _value_failures_sql(
@@ -130,8 +156,10 @@ def typed_rows_sql(
     ]
     result = [
         *([quote(ROW_NUMBER)] if row_number else []),
-        *(["customer_id"] if is_keyed else []),
+        *(one.column for one in ids),
         *(value_column(name) for name in columns),
+        *([quote(ATTRIBUTE), quote(VALUE)] if long is not None else []),
+        *([quote(LEFT_ASIDE)] if left_aside else []),
         quote(ROW_FAILURE),
         quote(VALUE_FAILURES),
     ]
@@ -164,58 +192,48 @@ def _trimmed_column_sql(source: SourceSpec, name: str) -> str:
 
 
 def _text_column_sql(source: SourceSpec, name: str) -> str:
-    words = null_words(source, source.columns[name])
-    return f"{without_null_words_sql(_trimmed(name), words)} AS {quote(name)}"
+    declared, trimmed = source.columns[name], _trimmed(name)
+    words = null_words(source, declared)
+    if declared.type == "choices" and declared.blank == "none":
+        # Here a blank is an answer, and stands as '' in the raw table; other null words are none.
+        others = without_null_words_sql(trimmed, [word for word in words if word])
+        return f"CASE WHEN coalesce({trimmed}, '') = '' THEN '' ELSE {others} END AS {quote(name)}"
+    return f"{without_null_words_sql(trimmed, words)} AS {quote(name)}"
 
 
-def _key_sql(source: SourceSpec, columns: Mapping[str, FileColumn]) -> str:
-    """Write the customer's id: text as it is, trimmed, in normal form C; never a number's value."""
-    match source.key:
-        case str() as name if is_numeric(columns[name].type):
-            return quote(name)
-        case str() as name:
-            return f"nullif(nfc_normalize({quote(name)}), '')"
-        case KeyExpression():
-            text = quote(_KEY_TEXT)
-            return f"nullif(nfc_normalize({trimmed_sql(text, is_odd_sql(text))}), '')"
-        case list() as names:
-            return f"nfc_normalize({_joined_sql([quote(name) for name in names])})"
-        case RowNumberKey():
-            raise ValueError("a row number is no expression over the row")
+def left_aside_sql(source: SourceSpec) -> str | None:
+    """Name the rule that leaves a row aside, over its trimmed texts; None where there is none.
 
-
-def _key_text_sql(source: SourceSpec) -> list[str]:
-    """Evaluate a key expression; a row that it cannot bear has no id, and does not stop the night.
-
-    The line break ends a comment at the end of the expression.
+    The line break ends a comment at the end of a predicate; one that fails is not true.
     """
-    if not isinstance(source.key, KeyExpression):
-        return []
-    return [f"TRY(CAST(({source.key.expression}\n) AS VARCHAR)) AS {quote(_KEY_TEXT)}"]
+    whens = [
+        f"WHEN coalesce(TRY(CAST(({rule.predicate}\n) AS BOOLEAN)), false)"
+        f" THEN {literal(rule.name)}"
+        for rule in source.ignore_rows
+    ]
+    if source.long is not None:
+        columns = source.attribute_columns.items()
+        known = ", ".join(literal(column.header or name) for name, column in columns)
+        whens.append(
+            f"WHEN NOT list_contains([{known}], {quote(ATTRIBUTE)})"
+            f" THEN {literal(UNKNOWN_ATTRIBUTE)}"
+        )
+    return f"CASE {' '.join(whens)} END" if whens else None
 
 
-def _joined_sql(parts: Sequence[str]) -> str:
-    """Join with bars; NULL where a part is missing."""
-    return " || '|' || ".join(f"nullif({part}, '')" for part in parts)
+def _is_number(key: SourceKey, columns: Mapping[str, FileColumn]) -> bool:
+    return isinstance(key, str) and is_numeric(columns[key].type)
 
 
 def _row_failure_sql(
     source: SourceSpec, columns: Mapping[str, FileColumn], shape: Shape | None
 ) -> str:
     cases: list[tuple[str, str]] = [(quote(_WRONG_SHAPE), shape.reason)] if shape else []
-    if not isinstance(source.key, RowNumberKey):
-        cases.append(("customer_id IS NULL", NO_KEY))
-        is_number = isinstance(source.key, str) and is_numeric(columns[source.key].type)
-        if not is_number:
-            is_odd = _odd(source.key) if isinstance(source.key, str) else is_odd_sql("customer_id")
-            strange = (
-                f"CASE WHEN {is_odd} THEN"
-                f" regexp_matches(customer_id, {literal(_STRANGE_CHARACTERS)}) ELSE false END"
-            )
-            cases.append((strange, STRANGE_KEY))
-    if isinstance(source.key, list) and len(source.key) > 1:
-        barred = " OR ".join(f"contains({quote(name)}, '|')" for name in source.key)
-        cases.append((barred, BAR_IN_KEY))
+    for one in row_ids(source):
+        is_odd = _odd(one.key) if isinstance(one.key, str) else None
+        cases += one.failures(is_number=_is_number(one.key, columns), is_odd=is_odd)
+    if source.long is not None:
+        cases.append((f"{quote(ATTRIBUTE)} IS NULL", NO_ATTRIBUTE))
     if source.time is not None:
         is_text = columns[source.time].type == "VARCHAR"
         given = quote(source.time) if is_text else _native(source.time)

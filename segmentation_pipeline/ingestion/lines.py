@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from segmentation_pipeline.errors import SourceError
 from segmentation_pipeline.ingestion.incoming import FileColumn, Shape
 from segmentation_pipeline.ingestion.keys_sql import key_parts
+from segmentation_pipeline.specification.columns import ColumnSpec
 from segmentation_pipeline.specification.reading import nearest
-from segmentation_pipeline.specification.sources import ColumnSpec, SourceSpec
+from segmentation_pipeline.specification.sources import SourceSpec
 from segmentation_pipeline.warehouse import Connection, literal, quote
 
 NO_OBJECT = "not a JSON object"

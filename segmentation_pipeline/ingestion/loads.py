@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from segmentation_pipeline.errors import SourceError
 from segmentation_pipeline.ingestion.declaration import reading_digest
 from segmentation_pipeline.ingestion.files import SourceFile, file_date
-from segmentation_pipeline.ingestion.typing_sql import SQL_TYPES
+from segmentation_pipeline.ingestion.line_numbers import forget_lines
+from segmentation_pipeline.ingestion.remarks import forget_remarks
+from segmentation_pipeline.specification.columns import SQL_TYPES
 from segmentation_pipeline.specification.sources import SourceSpec
 from segmentation_pipeline.warehouse import (
     Connection,
     Table,
     column_types,
     drop_relation,
+    generated_columns,
     has_table,
     literal,
     quote,
@@ -25,6 +28,8 @@ from segmentation_pipeline.warehouse import (
 
 SOURCE_LOADS = Table("core", "source_loads")
 REJECTED_ROWS = Table("core", "rejected_rows")
+EXPIRED_LOADS = Table("core", "expired_loads")
+"""Loads whose rows are no longer kept: their files are known all the same."""
 
 _AUDIT_SQL = f"""
 CREATE TABLE IF NOT EXISTS {SOURCE_LOADS.sql} (
@@ -51,18 +56,20 @@ CREATE TABLE IF NOT EXISTS {REJECTED_ROWS.sql} (
     column_name VARCHAR,
     reason VARCHAR NOT NULL
 );
+CREATE TABLE IF NOT EXISTS {EXPIRED_LOADS.sql} (load_id BIGINT PRIMARY KEY);
 """
 
 
 @dataclass(frozen=True)
 class Load:
-    """A load whose rows are in the raw table."""
+    """A load whose rows are in the raw table, or were there until they were no longer kept."""
 
     load_id: int
     file: str
     digest: str
     specification_digest: str
     snapshot_date: dt.date | None
+    is_expired: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,13 +129,16 @@ def make_audit_tables(connection: Connection) -> None:
 
 
 def current_loads(connection: Connection, name: str) -> list[Load]:
-    """List the loads whose rows are in a source's raw table, by load_id."""
+    """List the loads whose rows are in a source's raw table, or have expired, by load_id."""
     if not has_table(connection, raw_table(name)) or not has_table(connection, SOURCE_LOADS):
         return []
+    expired = "FALSE"
+    if has_table(connection, EXPIRED_LOADS):
+        expired = f"load_id IN (SELECT load_id FROM {EXPIRED_LOADS.sql})"
     found = connection.execute(
-        "SELECT load_id, file, digest, specification_digest, snapshot_date"
-        f" FROM {SOURCE_LOADS.sql} WHERE source = ?"
-        f" AND load_id IN (SELECT DISTINCT load_id FROM {raw_table(name).sql}) ORDER BY load_id",
+        f"SELECT load_id, file, digest, specification_digest, snapshot_date, {expired}"
+        f" FROM {SOURCE_LOADS.sql} WHERE source = ? AND ({expired}"
+        f" OR load_id IN (SELECT DISTINCT load_id FROM {raw_table(name).sql})) ORDER BY load_id",
         [name],
     ).fetchall()
     return [Load(*row) for row in found]
@@ -213,15 +223,21 @@ def align_raw_table(connection: Connection, name: str, source: SourceSpec) -> No
     wanted = {
         "load_id": "BIGINT",
         "source_row": "BIGINT",
-        "customer_id": "VARCHAR",
+        **dict.fromkeys(source.id_columns, "VARCHAR"),
         **{column: SQL_TYPES[declared.type] for column, declared in source.columns.items()},
     }
-    typed = ", ".join(f"{quote(column)} {kind}" for column, kind in wanted.items())
+    same = _columns_like_ids(source)
     if not has_table(connection, table):
+        typed = ", ".join(
+            f"{quote(column)} {kind}"
+            + (" GENERATED ALWAYS AS (customer_id) VIRTUAL" if column in same else "")
+            for column, kind in wanted.items()
+        )
         connection.execute(f"CREATE TABLE {table.sql} ({typed})")
         return
     present = column_types(connection, table)
-    if list(present.items()) == list(wanted.items()):
+    is_same = list(present.items()) == list(wanted.items())
+    if is_same and generated_columns(connection, table) <= same:
         return
     texts = {column: f"CAST({quote(column)} AS VARCHAR)" for column in present}
     kept = ", ".join(
@@ -234,6 +250,19 @@ def align_raw_table(connection: Connection, name: str, source: SourceSpec) -> No
     drop_relation(connection, former)
 
 
+def _columns_like_ids(source: SourceSpec) -> set[str]:
+    """Name the key's own column where it would say what `customer_id` says: it is not stored twice.
+
+    Of a log of events, a second column of ids costs half as much again as all else: 0.6 of 1.6
+    processor seconds for 2 million rows of six columns. Tables of earlier releases do store it, and
+    so does one that was made again for its older rows, and snapshots, of which ids can outlive all
+    else.
+    """
+    is_plain = isinstance(source.key, str) and source.kind != "crm" and source.identity is None
+    named = set(source.key_columns) if is_plain else set()
+    return {name for name in named if source.columns[name].type in ("text", "category")}
+
+
 def forget_loads(
     connection: Connection, name: str, outdated: Sequence[int], current: Sequence[Load]
 ) -> None:
@@ -241,7 +270,10 @@ def forget_loads(
     if not outdated:
         return
     ids = ", ".join(literal(load_id) for load_id in outdated)
-    connection.execute(f"DELETE FROM {REJECTED_ROWS.sql} WHERE load_id IN ({ids})")
+    for noted in (REJECTED_ROWS, EXPIRED_LOADS):
+        connection.execute(f"DELETE FROM {noted.sql} WHERE load_id IN ({ids})")
+    forget_remarks(connection, outdated)
+    forget_lines(connection, outdated)
     if len(outdated) == len(current):
         drop_relation(connection, raw_table(name))
     else:
@@ -249,7 +281,11 @@ def forget_loads(
 
 
 def _snapshots(loads: Sequence[Load]) -> list[tuple[dt.date, int]]:
-    return [(load.snapshot_date, load.load_id) for load in loads if load.snapshot_date is not None]
+    return [
+        (load.snapshot_date, load.load_id)
+        for load in loads
+        if load.snapshot_date is not None and not load.is_expired
+    ]
 
 
 def _refuse_copies(name: str, files: Sequence[SourceFile]) -> None:

@@ -1,25 +1,40 @@
 """Looks at the sources without loading them: for `segmentation check`, and for a night's date."""
 
 import datetime as dt
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from segmentation_pipeline.ingestion.collisions import count_collisions
 from segmentation_pipeline.ingestion.files import SourceFile, file_date, source_files
 from segmentation_pipeline.ingestion.finding import found_files
 from segmentation_pipeline.ingestion.incoming import (
+    LEFT_ASIDE,
     ROW_FAILURE,
     VALUE_FAILURES,
     value_column,
 )
+from segmentation_pipeline.ingestion.keys_sql import VISITOR
+from segmentation_pipeline.ingestion.left_aside import leave_rows_aside, refuse_wide_rules
 from segmentation_pipeline.ingestion.loading import NO_ENVIRONMENT
-from segmentation_pipeline.ingestion.numbering import number_rows
-from segmentation_pipeline.ingestion.reading import OpenFile, explained, open_file, take_rejects
+from segmentation_pipeline.ingestion.numbering import UnreadableLine, number_rows
+from segmentation_pipeline.ingestion.reading import (
+    Incoming,
+    OpenFile,
+    explained,
+    open_file,
+    read_rows,
+    take_rejects,
+)
 from segmentation_pipeline.ingestion.rejects import refuse_many
+from segmentation_pipeline.ingestion.remarks import describe, may_be_remarked
+from segmentation_pipeline.ingestion.widening import find_overtaken_rows
 from segmentation_pipeline.specification.home import Home
 from segmentation_pipeline.specification.sources import SourceSpec
 from segmentation_pipeline.warehouse import Connection, literal, open_in_memory, quote
+
+_LACKING = "without a customer id or a time"
 
 
 def check_source(
@@ -34,8 +49,9 @@ def check_source(
     """
     told = []
     with _opened_files(home_path, name, source, environment) as files:
-        for connection, file, opened in files:
-            told.append(f"{name}: {file.name}: {_describe(connection, file, source, opened)}")
+        for number, (connection, file, opened) in enumerate(files):
+            said = _describe(connection, file, source, opened, number)
+            told.append(f"{name}: {file.name}: {said}")
     return told
 
 
@@ -73,6 +89,8 @@ def _latest_dates(
         return
     day = f"CAST({value_column(source.time)} AS DATE)"
     counted = "true" if not_after is None else f"{day} <= {literal(not_after)}"
+    if source.ignore_rows:
+        counted = f"{counted} AND {quote(LEFT_ASIDE)} IS NULL"
     with _opened_files(home_path, name, source, environment) as files:
         for connection, _, opened in files:
             (row,) = connection.execute(
@@ -107,36 +125,79 @@ def _opened_files(
 
 
 def _describe(
-    connection: Connection, file: SourceFile, source: SourceSpec, opened: OpenFile
+    connection: Connection, file: SourceFile, source: SourceSpec, opened: OpenFile, number: int
 ) -> str:
+    remarks: list[str] = []
+    relation = f"({opened.typed.sql})"
+    if may_be_remarked(source):
+        # These are told by line, so the rows are numbered, as on a night.
+        incoming = read_rows(connection, file, opened, number)
+        unreadable = incoming.unreadable
+        incoming, remarks = _remarks(connection, file, source, incoming, number)
+        relation = incoming.relation
     rows, failed = connection.execute(
-        f"SELECT count(*), count({quote(ROW_FAILURE)}) FROM ({opened.typed.sql})"
+        f"SELECT count(*), count({quote(ROW_FAILURE)}) FROM {relation}"
     ).fetchall()[0]
-    rejected = failed
-    first_lines = f"{failed} without a customer id or a time" if failed else ""
-    if opened.text is not None:
-        rejects = take_rejects(connection, file, opened)
-        numbered = number_rows(file.name, opened.text, rows, rejects)
-        rejected += sum(bad.rows for bad in numbered.unreadable)
-        named = [f"line {bad.line}: {bad.reason}" for bad in numbered.unreadable[:5]]
-        first_lines = "; ".join([*named, *([first_lines] if failed else [])])
+    if not may_be_remarked(source):
+        unreadable = _unreadable(connection, file, opened, rows)
+    rejected = failed + sum(bad.rows for bad in unreadable)
+    named = [f"line {bad.line}: {bad.reason}" for bad in unreadable[:5]]
+    first_lines = "; ".join([*named, *([f"{failed} {_LACKING}"] if failed else [])])
     refuse_many(source, file.name, rows - failed, rejected, first_lines)
-    said = [f"{rows - failed:,} rows"]
+    said = [f"{rows - failed:,} rows", *_describe_ids(connection, source, relation)]
     if rejected:
         said.append(f"{rejected:,} rows cannot be read ({first_lines})")
     if opened.typed.failures:
-        said += _describe_values(connection, opened)
+        said += _describe_values(connection, opened, relation)
+    said += remarks
     if opened.ignored:
         said.append(f"undeclared columns ignored: {', '.join(opened.ignored)}")
     return "; ".join(said)
 
 
-def _describe_values(connection: Connection, opened: OpenFile) -> list[str]:
+def _unreadable(
+    connection: Connection, file: SourceFile, opened: OpenFile, rows: int
+) -> Sequence[UnreadableLine]:
+    if opened.text is None:
+        return ()
+    rejects = take_rejects(connection, file, opened)
+    return number_rows(file.name, opened.text, rows, rejects).unreadable
+
+
+def _remarks(
+    connection: Connection, file: SourceFile, source: SourceSpec, incoming: Incoming, number: int
+) -> tuple[Incoming, list[str]]:
+    """Leave rows aside and look for ids and attributes that collide, as a night does."""
+    incoming, found = leave_rows_aside(connection, source, incoming, None)
+    refuse_wide_rules(source, file.name, found)
+    if source.long is not None:
+        found += find_overtaken_rows(connection, source.long, incoming, number)
+    told = [describe(remark, incoming.rows) for remark in found]
+    if source.makes_ids_one:
+        collisions, ids = count_collisions(connection, source, incoming, file.name)
+        told += [describe(collisions, ids)] if collisions.count else []
+    return incoming, told
+
+
+def _describe_ids(connection: Connection, source: SourceSpec, relation: str) -> list[str]:
+    """Tell of how many customers the rows are, where a customer has several."""
+    if source.long is None and source.visitors is None:
+        return []
+    visitors = "0" if source.visitors is None else f"count(DISTINCT {VISITOR})"
+    counts = connection.execute(
+        f"SELECT count(DISTINCT customer_id), {visitors} FROM {relation}"
+        f" WHERE {quote(ROW_FAILURE)} IS NULL"
+    ).fetchall()[0]
+    of_visitors = "" if source.visitors is None else f"{counts[1]:,} visitors are "
+    return [f"{of_visitors}{counts[0]:,} customers"]
+
+
+def _describe_values(connection: Connection, opened: OpenFile, relation: str) -> list[str]:
     listed = ", ".join(literal(failure.column) for failure in opened.typed.failures)
     counted = connection.execute(
         "SELECT column_name, count(*) FROM (SELECT"
         f" [{listed}][unnest({quote(VALUE_FAILURES)}) + 1] AS column_name"
-        f" FROM ({opened.typed.sql})"
+        f" FROM {relation}"
         f" WHERE {quote(VALUE_FAILURES)} IS NOT NULL AND {quote(ROW_FAILURE)} IS NULL)"
         " WHERE column_name IS NOT NULL GROUP BY ALL ORDER BY ALL"
     ).fetchall()

@@ -4,10 +4,12 @@ Judged by the first rows of a file, read as text by the reader that nights use.
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from segmentation_pipeline.specification.sources import ColumnType
+from segmentation_pipeline.ingestion.seeming_answers import SeemingAnswer, seeming_answer
+from segmentation_pipeline.specification.columns import ColumnType
 from segmentation_pipeline.warehouse import Connection, literal, quote
 
 _ENOUGH = 0.95
@@ -48,6 +50,8 @@ class Profile:
     has_leading_zeros: bool = False
     latest: str | None = None
     remarks: tuple[str, ...] = ()
+    answer: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of a column that seems to hold answers of a survey."""
 
     @property
     def is_unique(self) -> bool:
@@ -101,6 +105,7 @@ def _judge(connection: Connection, source: str, name: str, counts: dict[str, int
     formats: tuple[str, ...] = ()
     remarks: list[str] = []
     latest: str | None = None
+    answer: Mapping[str, Any] = {}
     enough = present * _ENOUGH
     is_number = counts["number"] >= enough and present > 0
     is_personal = False
@@ -121,6 +126,9 @@ def _judge(connection: Connection, source: str, name: str, counts: dict[str, int
     elif is_number and not _is_code(counts):
         kind = "integer" if counts["whole"] == counts["number"] else "number"
         remarks += _unread(present - counts["number"])
+    elif (seeming := _answer(connection, source, counts)) is not None:
+        kind, answer = seeming.type, seeming.settings
+        remarks.append(seeming.remark)
     if present > 0 and counts["different"] == 1:
         remarks.append("always the same value: it tells nothing")
     categories: tuple[str, ...] = ()
@@ -129,7 +137,7 @@ def _judge(connection: Connection, source: str, name: str, counts: dict[str, int
         categories = _categories(connection, source)
     return Profile(
         kind, counts["rows"], missing, counts["different"], formats, categories, is_personal,
-        counts["zeros"] > 0, latest, tuple(remarks),
+        counts["zeros"] > 0, latest, tuple(remarks), answer,
     )  # fmt: skip
 
 
@@ -148,6 +156,13 @@ def _is_code(counts: dict[str, int]) -> bool:
     """Digits with zeros before them are no number, nor are those with many words among them."""
     has_zeros = counts["zeros"] > 0 and counts["whole"] == counts["number"]
     return has_zeros or counts["words"] > _MOST_WORDS
+
+
+def _answer(connection: Connection, source: str, counts: dict[str, int]) -> SeemingAnswer | None:
+    """Judge texts; ids with zeros before them, which are digits alone, are no answers."""
+    if counts["whole"] == counts["present"]:
+        return None
+    return seeming_answer(connection, source, counts["present"])
 
 
 def _unread(count: int) -> list[str]:

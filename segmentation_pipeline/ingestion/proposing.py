@@ -139,6 +139,8 @@ def _column_lines(name: str, place: Mapping[str, Any], one: Inspected) -> list[s
         declared["formats"] = list(profile.formats)
     if kind == "category" and len(profile.categories) <= _MOST_LISTED and not one.is_sampled:
         declared["categories"] = list(profile.categories)
+    if not is_key:
+        declared |= profile.answer
     if profile.is_personal and not is_key:
         declared["personal"] = True
     if profile.missing > profile.rows / 2:

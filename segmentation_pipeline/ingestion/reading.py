@@ -13,13 +13,10 @@ from segmentation_pipeline.ingestion.csv_text import CsvText, folder_for_copies,
 from segmentation_pipeline.ingestion.files import SourceFile
 from segmentation_pipeline.ingestion.finding import copies_folder
 from segmentation_pipeline.ingestion.headers import match_columns, match_header
-from segmentation_pipeline.ingestion.incoming import (
-    ROW_NUMBER,
-    FileColumn,
-    TypedRows,
-    typed_rows_sql,
-)
+from segmentation_pipeline.ingestion.incoming import ROW_NUMBER, FileColumn, TypedRows
+from segmentation_pipeline.ingestion.line_numbers import line_starts
 from segmentation_pipeline.ingestion.lines import fixed_width_columns, ndjson_columns
+from segmentation_pipeline.ingestion.long_rows import as_in_file, typed_sql
 from segmentation_pipeline.ingestion.numbering import (
     OPEN_QUOTE,
     Numbering,
@@ -35,7 +32,8 @@ from segmentation_pipeline.ingestion.scanning_sql import (
 from segmentation_pipeline.ingestion.sheets import SHEET_ROW, copy_sheet
 from segmentation_pipeline.ingestion.texts import with_iso_formats
 from segmentation_pipeline.specification.formats import TEXT_FORMATS
-from segmentation_pipeline.specification.sources import KeyExpression, SourceSpec
+from segmentation_pipeline.specification.keys import KeyExpression
+from segmentation_pipeline.specification.sources import SourceSpec
 from segmentation_pipeline.warehouse import Connection, DatabaseError, quote
 
 _REASONS = {
@@ -74,7 +72,8 @@ class Incoming:
     """A file's rows, numbered: the relation has the columns of `typed_rows_sql`.
 
     `rows` are those that could be parted into values, `unreadable` the lines that could not.
-    `source_row` and `line` are SQL expressions over the relation.
+    `source_row` and `line` are SQL expressions over the relation; `starts` are the rows and lines
+    from which lines run ahead of rows (see `line_numbers`).
     """
 
     relation: str
@@ -82,6 +81,7 @@ class Incoming:
     line: str
     rows: int
     unreadable: Sequence[UnreadableLine]
+    starts: Sequence[tuple[int, int]]
 
 
 @contextmanager
@@ -113,7 +113,8 @@ def read_rows(connection: Connection, file: SourceFile, opened: OpenFile, number
     if opened.text is None:
         row = f"{quote(ROW_NUMBER)} + 1"
         line = f"{row} + {opened.lines_before}"
-        return Incoming(f"({opened.typed.sql})", row, line, opened.rows or 0, ())
+        starts = [(1, 1 + opened.lines_before)]
+        return Incoming(f"({opened.typed.sql})", row, line, opened.rows or 0, (), starts)
     table = quote(f"incoming_{number}")
     made = connection.execute(f"CREATE TEMP TABLE {table} AS {opened.typed.sql}")
     rows = int(made.fetchall()[0][0])
@@ -123,10 +124,11 @@ def read_rows(connection: Connection, file: SourceFile, opened: OpenFile, number
     rejects = take_rejects(connection, file, opened)
     numbered = number_rows(file.name, opened.text, rows, rejects)
     numbering = numbered.numbering
+    starts = line_starts(numbering)
     if len(numbering.first_rows) == 1:
         source_row = f"{position} + {numbering.rows_before[0] + 1}"
         line = f"{position} + {numbering.lines[0]}"
-        return Incoming(table, source_row, line, rows, numbered.unreadable)
+        return Incoming(table, source_row, line, rows, numbered.unreadable, starts)
     _write_stretches(connection, numbering, rows, number)
     # A hash join on a thousand rows' bucket: an ASOF join would sort all rows.
     relation = (
@@ -136,7 +138,7 @@ def read_rows(connection: Connection, file: SourceFile, opened: OpenFile, number
         f" JOIN {quote(f'stretches_{number}')} ON {_POSITION} >> {_BUCKET_BITS} = bucket"
         f" AND {_POSITION} >= {quote('first row')} AND {_POSITION} < {quote('next row')})"
     )
-    return Incoming(relation, _SOURCE_ROW, _SOURCE_LINE, rows, numbered.unreadable)
+    return Incoming(relation, _SOURCE_ROW, _SOURCE_LINE, rows, numbered.unreadable, starts)
 
 
 @contextmanager
@@ -195,26 +197,27 @@ def _open_text(
 ) -> OpenFile:
     """Open a verified text file: find its columns, and write the scan that types its rows."""
     scan = read_csv_sql(text, rejects)
+    in_file = as_in_file(source)
     if source.format == "csv":
-        matched = match_columns(file.name, text.header, text.columns, source)
+        matched = match_columns(file.name, text.header, text.columns, in_file)
         columns = {name: FileColumn(f"c{at}") for name, at in matched.positions.items()}
-        typed = typed_rows_sql(source, columns, scan)
+        typed = typed_sql(source, columns, scan)
         return OpenFile(typed, matched.ignored, text=text, rejects=rejects)
     if source.format == "ndjson":
-        found = ndjson_columns(connection, file.name, source, scan, read_csv_sql(text, None))
+        found = ndjson_columns(connection, file.name, in_file, scan, read_csv_sql(text, None))
     else:
         if text.header:
             match_header(file.name, text.header, source)
         found = fixed_width_columns(source, scan)
-    typed = typed_rows_sql(source, found.columns, found.origin, shape=found.shape)
+    typed = typed_sql(source, found.columns, found.origin, shape=found.shape)
     return OpenFile(typed, found.ignored, text=text, rejects=rejects)
 
 
 def _open_sheet(file: SourceFile, source: SourceSpec, folder: Path) -> OpenFile:
     sheet = copy_sheet(file, source, folder)
-    matched = match_columns(file.name, sheet.header, sheet.columns, source)
+    matched = match_columns(file.name, sheet.header, sheet.columns, as_in_file(source))
     columns = {name: FileColumn(f"c{at}") for name, at in matched.positions.items()}
-    typed = typed_rows_sql(
+    typed = typed_sql(
         with_iso_formats(source),
         columns,
         f"read_parquet({path_sql(sheet.path)}, hive_partitioning = false)",
@@ -234,7 +237,7 @@ def _open_parquet(connection: Connection, file: SourceFile, source: SourceSpec) 
         ) from None
     if metadata.num_rows == 0:
         raise SourceError(f"{file.name}: it has no row; the night needs the real rows")
-    matched = match_header(file.name, names, source)
+    matched = match_header(file.name, names, as_in_file(source))
     options = f"{path_sql(file.path)}, binary_as_string = true, hive_partitioning = false"
     described = connection.execute(f"DESCRIBE FROM read_parquet({options})").fetchall()
     columns = {
@@ -243,7 +246,7 @@ def _open_parquet(connection: Connection, file: SourceFile, source: SourceSpec) 
     }
     origin = f"read_parquet({options}, file_row_number = true)"
     declared = with_iso_formats(source) if source.format == "database" else source
-    typed = typed_rows_sql(declared, columns, origin, row_number="file_row_number")
+    typed = typed_sql(declared, columns, origin, row_number="file_row_number")
     return OpenFile(typed, matched.ignored, rows=metadata.num_rows)
 
 

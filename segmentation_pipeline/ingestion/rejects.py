@@ -4,11 +4,11 @@ Never a value: `core.rejected_rows` outlives the rows, and is shown.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import pyarrow as pa
 
 from segmentation_pipeline.errors import SourceError
+from segmentation_pipeline.ingestion.audit import Audit
 from segmentation_pipeline.ingestion.incoming import ROW_FAILURE, VALUE_FAILURES, ValueFailure
 from segmentation_pipeline.ingestion.loads import REJECTED_ROWS
 from segmentation_pipeline.ingestion.numbering import UnreadableLine
@@ -17,20 +17,6 @@ from segmentation_pipeline.specification.sources import SourceSpec
 from segmentation_pipeline.warehouse import Connection, literal, quote
 
 _NAMED_LINES = 5
-
-
-@dataclass(frozen=True)
-class Audit:
-    """Under what an unreadable row or value is noted."""
-
-    load_id: int
-    source: str
-    file: str
-
-    @property
-    def sql(self) -> str:
-        """The three as a SELECT's columns."""
-        return f"{self.load_id}, {literal(self.source)}, {literal(self.file)}"
 
 
 def note_rejected_rows(connection: Connection, audit: Audit, incoming: Incoming, rows: int) -> int:
@@ -80,8 +66,13 @@ def refuse_many(
 
     It is a share of the file, so that a file is judged alike on whichever night it is loaded.
     """
-    if rows + rejected == 0 and source.minimum_rows == 0:
-        return
+    if rows + rejected == 0:
+        if source.minimum_rows == 0:
+            return
+        raise SourceError(
+            f"{file_name}: all of its rows were left aside (`ignore_rows`, or attributes that "
+            "nobody declared); the night needs the real rows"
+        )
     if rows == 0 or rejected / (rows + rejected) > source.maximum_rejected_share:
         share = rejected / (rows + rejected)
         raise SourceError(

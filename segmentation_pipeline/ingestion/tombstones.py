@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from segmentation_pipeline.warehouse import Connection, Table, has_table, literal
 
 TOMBSTONES = Table("core", "erased_customers")
+_OF_VISITOR = "visitor\x1f"
+"""Before a visitor's id, so that it is no customer's: no id holds a control character."""
 
 
 def remember_erased(
@@ -33,13 +35,48 @@ def erased_digest(customer_id: str, salt: str) -> str:
     return hashlib.sha256(f"{salt}{customer_id}".encode()).hexdigest()
 
 
-def is_erased_sql(connection: Connection, column: str) -> str | None:
+def of_visitor(visitor: str) -> str:
+    """Write a visitor's id as it is remembered, beside customers' ids."""
+    return f"{_OF_VISITOR}{visitor}"
+
+
+def is_erased_sql(connection: Connection, column: str, *, is_visitor: bool = False) -> str | None:
     """Write the condition that an id (an SQL expression) was erased; None where nobody was."""
     salt = _salt(connection)
     if salt is None:
         return None
     digests = f"(SELECT digest FROM {TOMBSTONES.sql})"
-    return f"coalesce(sha256({literal(salt)} || {column}) IN {digests}, false)"
+    return f"coalesce({_digest_sql(salt, column, is_visitor=is_visitor)} IN {digests}, false)"
+
+
+def remember_visitors(connection: Connection, visitors: str, requested_on: dt.date) -> int:
+    """Note visitors (a query of their ids, with an erased customer's); returns how many are new."""
+    salt = _salt(connection)
+    if salt is None:
+        return 0
+    noted = connection.execute(
+        f"INSERT OR IGNORE INTO {TOMBSTONES.sql} SELECT DISTINCT"
+        f" {_digest_sql(salt, 'visitor', is_visitor=True)}, {literal(salt)},"
+        f" {literal(requested_on)} FROM ({visitors}) AS visitors(visitor)"
+        " WHERE visitor IS NOT NULL"
+    ).fetchall()
+    return int(noted[0][0])
+
+
+def _digest_sql(salt: str, column: str, *, is_visitor: bool) -> str:
+    prefix = salt + (_OF_VISITOR if is_visitor else "")
+    return f"sha256({literal(prefix)} || {column})"
+
+
+def tables_with(connection: Connection, column: str) -> list[Table]:
+    """List the tables (no views) of the warehouse that have a column, such as `visitor_key`."""
+    found = connection.execute(
+        "SELECT schema_name, table_name FROM duckdb_columns() JOIN duckdb_tables()"
+        " USING (database_name, schema_name, table_name)"
+        " WHERE database_name = current_database() AND column_name = ? ORDER BY ALL",
+        [column],
+    ).fetchall()
+    return [Table(*row) for row in found]
 
 
 def erased_digests(connection: Connection) -> tuple[str, frozenset[str]]:

@@ -9,12 +9,19 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from segmentation_pipeline.specification.sources import ColumnSpec, SourceSpec
+from segmentation_pipeline.ingestion.scales_sql import (
+    is_scale,
+    number_text_sql,
+    scale_reasons,
+    words_sql,
+)
+from segmentation_pipeline.specification.columns import ColumnSpec
+from segmentation_pipeline.specification.sources import SourceSpec
 from segmentation_pipeline.warehouse import literal
 
 _OUTER_BLANK = r"^[\t\n\r\p{Zs}]|[\t\n\r\p{Zs}]$"
 _OUTER_BLANKS = r"^[\t\n\r\p{Zs}]+|[\t\n\r\p{Zs}]+$"
-_NOT_PLAIN = "[^!-~]"
+_NOT_PLAIN = "*[!!-~]*"
 _THOUSANDS = {" ": r"[ \x{00A0}\x{202F}]", "'": r"['\x{2019}]"}
 """What people see as a blank or an apostrophe: the typographic ones, too."""
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
@@ -22,16 +29,6 @@ _WIDE_INTEGERS = ("UBIGINT", "HUGEINT", "UHUGEINT", "BIGNUM")
 _FLOATS = ("FLOAT", "DOUBLE")
 _TIMESTAMPS = ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS")
 _ZONED = "TIMESTAMP WITH TIME ZONE"
-
-SQL_TYPES = {
-    "text": "VARCHAR",
-    "category": "VARCHAR",
-    "integer": "BIGINT",
-    "number": "DOUBLE",
-    "date": "DATE",
-    "timestamp": "TIMESTAMP",
-    "boolean": "BOOLEAN",
-}
 
 NOT_A_WHOLE_NUMBER = "not a whole number"
 NOT_A_NUMBER = "not a number"
@@ -66,9 +63,10 @@ class Marks:
 def is_odd_sql(raw: str) -> str:
     """Whether a text holds anything but visible ASCII: the others need neither care nor time.
 
-    One look costs 70 ns a row; `trim(x, characters)` would build a set for each, at 800 ns.
+    One look costs 50 ns a row, 70 by a regular expression; `trim(x, characters)` would build a set
+    for each, at 800 ns.
     """
-    return f"regexp_matches({raw}, {literal(_NOT_PLAIN)})"
+    return f"{raw} GLOB {literal(_NOT_PLAIN)}"
 
 
 def trimmed_sql(raw: str, is_odd: str) -> str:
@@ -127,21 +125,18 @@ def typed_text(column: ColumnSpec, text: str, marks: Marks = Marks()) -> TypedVa
     """Read a trimmed text as a value of the declared type; `text` is an SQL expression."""
     unread = f"{{value}} IS NULL AND {text} IS NOT NULL"
     match column.type:
-        case "text" | "category":
+        case "text" | "category" | "choices" | "free_text":
             return TypedValue(text)
+        case "integer" | "number" if is_scale(column):
+            return _scale_value(column, text, marks, unread)
         case "integer":
-            plain = _plain_number_sql(text, marks)
-            whole = f"TRY_CAST({plain} AS BIGINT)"
             return TypedValue(
-                f"CASE WHEN {whole} = TRY_CAST({plain} AS DOUBLE) AND NOT contains({text}, '_')"
-                f" THEN {whole} END",
-                unread,
-                ((NOT_A_WHOLE_NUMBER, "true"),),
+                _whole_number_sql(text, marks), unread, ((NOT_A_WHOLE_NUMBER, "true"),)
             )
         case "number":
             number = f"TRY_CAST({_plain_number_sql(text, marks)} AS DOUBLE)"
             return TypedValue(
-                f"CASE WHEN isfinite({number}) AND NOT contains({text}, '_') THEN {number} END",
+                _finite_number_sql(text, marks),
                 unread,
                 (
                     (NOT_FINITE, f"NOT isfinite({number})"),
@@ -192,6 +187,32 @@ def typed_native(column: ColumnSpec, native: str, file_type: str) -> TypedValue 
             return TypedValue(native)
         case _:
             return None
+
+
+def _scale_value(column: ColumnSpec, text: str, marks: Marks, unread: str) -> TypedValue:
+    """Read a number by itself, then a declared word, then the number among other words."""
+    is_whole = column.type == "integer"
+    read = _whole_number_sql if is_whole else _finite_number_sql
+    worth = f"CAST({words_sql(column, text)} AS {'BIGINT' if is_whole else 'DOUBLE'})"
+    among = read(f"({number_text_sql(column, text, marks.thousands)})", marks)
+    reasons = scale_reasons(
+        column, text, marks.thousands, NOT_A_WHOLE_NUMBER if is_whole else NOT_A_NUMBER
+    )
+    return TypedValue(f"coalesce({read(text, marks)}, {worth}, {among})", unread, reasons)
+
+
+def _whole_number_sql(text: str, marks: Marks) -> str:
+    plain = _plain_number_sql(text, marks)
+    whole = f"TRY_CAST({plain} AS BIGINT)"
+    return (
+        f"CASE WHEN {whole} = TRY_CAST({plain} AS DOUBLE) AND NOT contains({text}, '_')"
+        f" THEN {whole} END"
+    )
+
+
+def _finite_number_sql(text: str, marks: Marks) -> str:
+    number = f"TRY_CAST({_plain_number_sql(text, marks)} AS DOUBLE)"
+    return f"CASE WHEN isfinite({number}) AND NOT contains({text}, '_') THEN {number} END"
 
 
 def _plain_number_sql(text: str, marks: Marks) -> str:

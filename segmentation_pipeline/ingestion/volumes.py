@@ -32,6 +32,14 @@ def record_volume(connection: Connection, name: str, build: Build, rows: int) ->
     )
 
 
+def lower_volumes(connection: Connection, name: str, rows: int) -> None:
+    """Take rows that are no longer kept off the nights' counts: that they went is no loss."""
+    connection.execute(_VOLUMES_SQL)
+    connection.execute(
+        f"UPDATE {_VOLUMES.sql} SET rows = greatest(rows - ?, 0) WHERE source = ?", [rows, name]
+    )
+
+
 def usual_rows(
     connection: Connection, name: str, source: SourceSpec, as_of: dt.date, load_id: int | None
 ) -> float | None:

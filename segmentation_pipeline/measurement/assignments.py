@@ -34,7 +34,7 @@ from segmentation_pipeline.measurement.exposures import exposures_sql, has_expos
 from segmentation_pipeline.preparation.discretion import without_values
 from segmentation_pipeline.specification.customers import CustomersSpec
 from segmentation_pipeline.specification.home import Home
-from segmentation_pipeline.specification.sources import EXPOSURE_STATUSES
+from segmentation_pipeline.specification.source_checks import EXPOSURE_STATUSES
 from segmentation_pipeline.warehouse import (
     Build,
     Connection,

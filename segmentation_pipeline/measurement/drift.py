@@ -17,7 +17,6 @@ from segmentation_pipeline.features import Preparation
 from segmentation_pipeline.features.matrix import check_features
 from segmentation_pipeline.features.participation import fitting_features
 from segmentation_pipeline.measurement.refit_rules import FeatureFigures, feature_level
-from segmentation_pipeline.measurement.stability_index import stability_index
 from segmentation_pipeline.measurement.training_reference import (
     FeatureCounts,
     FeatureReference,
@@ -28,6 +27,7 @@ from segmentation_pipeline.measurement.training_reference import (
 )
 from segmentation_pipeline.specification.home import Home, fitting_digest
 from segmentation_pipeline.specification.refit import Refit
+from segmentation_pipeline.validation.stability_index import stability_index
 from segmentation_pipeline.warehouse import Build, Connection, Table, column_types, write_rows
 
 FEATURE_DRIFT, MODEL_DRIFT = "feature_drift", "model_drift"

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from segmentation_pipeline.ingestion import raw_table
+from segmentation_pipeline.preparation.spans import with_customers_sql
 from segmentation_pipeline.specification.customers import CustomersSpec
 from segmentation_pipeline.specification.kpis import Kpi
 from segmentation_pipeline.specification.sources import SourceSpec
@@ -119,10 +120,14 @@ def source_days(
         if read_build(connection, table) != build:
             columns = ", ".join(quote(column) for column in ("customer_id", *source.columns))
             time = quote(source.time or "")
+            rows_of = raw_table(name).sql
+            if source.identity is not None:
+                # Whose an event is may be known later: then its date's figures are others.
+                rows_of = f"({with_customers_sql(source, rows_of)})"
             query = (
                 f"SELECT CAST({time} AS DATE) AS date, count(*) AS rows,"
                 f" sum(hash({columns})) AS fingerprint"
-                f" FROM {raw_table(name).sql} WHERE isfinite({time}) GROUP BY ALL"
+                f" FROM {rows_of} WHERE isfinite({time}) GROUP BY ALL"
             )
             write_table(connection, table, query, build)
         rows = connection.execute(

@@ -18,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 
 from segmentation_pipeline.errors import MeasurementError
+from segmentation_pipeline.kept import first_kept
 from segmentation_pipeline.measurement.customer_kpis import (
     KpiWindow,
     denominator_column,
@@ -42,6 +43,7 @@ from segmentation_pipeline.segments.history import segments_on_sql
 from segmentation_pipeline.segments.nights import create_nights
 from segmentation_pipeline.specification.customers import CustomersSpec
 from segmentation_pipeline.specification.kpis import Kpi
+from segmentation_pipeline.specification.retention import CUT_AT_KPI_DATES, CUT_AT_SPELLS
 from segmentation_pipeline.warehouse import (
     Build,
     Connection,
@@ -89,14 +91,16 @@ def make_segment_kpis(
     _create_figures(connection, segmentation)
     _check_expressions(connection, customers.kpis, build.as_of)
     days = source_days(connection, customers, build)
-    nights = _nights(connection, segmentation)
+    # Of earlier dates nobody knows any more who was in which segment: they stay as they are.
+    first = first_kept(connection, CUT_AT_KPI_DATES, CUT_AT_SPELLS)
+    nights = [date for date in _nights(connection, segmentation) if date >= first]
     inputs = {
         (name, date): found
         for name, kpi in customers.kpis.items()
         for date, found in kpi_inputs_by_date(kpi, customers, days, nights).items()
     }
     known = known_inputs(connection, segmentation)
-    outdated = [at for at in known if at not in inputs]
+    outdated = [at for at in known if at not in inputs and at[1] >= first]
     due: dict[dt.date, list[str]] = {}
     for (name, date), found in inputs.items():
         has_rows = bool(kpi_sources(customers.kpis[name]))

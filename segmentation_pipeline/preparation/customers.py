@@ -1,6 +1,6 @@
 """`core.customers`: one clean row per customer, made from the raw tables of the night."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from segmentation_pipeline.errors import PreparationError
@@ -20,6 +20,7 @@ from segmentation_pipeline.preparation.repeats import write_left_out_rows
 from segmentation_pipeline.preparation.report import ReportLine, write_cleaning_report
 from segmentation_pipeline.preparation.rows import SourceRows
 from segmentation_pipeline.preparation.temporary import TemporaryTables, temporary_tables
+from segmentation_pipeline.preparation.visitors import write_visitor_spans
 from segmentation_pipeline.specification.customers import CustomersSpec
 from segmentation_pipeline.warehouse import (
     Build,
@@ -32,6 +33,7 @@ from segmentation_pipeline.warehouse import (
 
 CUSTOMERS = Table("core", "customers")
 CUSTOMER_CONFLICTS = Table("core", "customer_conflicts")
+NO_TEXTS: Mapping[str, Collection[str]] = {}
 
 
 @dataclass(frozen=True)
@@ -50,13 +52,17 @@ class CustomersSummary:
 
 
 def make_customers(
-    connection: Connection, spec: CustomersSpec, snapshots: Mapping[str, int], build: Build
+    connection: Connection,
+    spec: CustomersSpec,
+    snapshots: Mapping[str, int],
+    build: Build,
+    unused_texts: Mapping[str, Collection[str]] = NO_TEXTS,
 ) -> CustomersSummary:
     """Replace `core.customers`, `customer_conflicts`, `cleaning_report` and `left_out_rows`.
 
     The same raw rows give the same tables, whatever their order and the thread count; the order of
     a table's rows is not defined. `snapshots` holds, for each source of kind crm, the load_id of
-    its snapshot in force.
+    its snapshot in force. `unused_texts` are columns, by source, that the report is to tell of.
 
     Raises:
         StaleUpstreamError: a raw table is not of this night.
@@ -66,11 +72,13 @@ def make_customers(
     """
     sources = [_source_rows(name, spec, snapshots, build) for name in spec.sources]
     require_builds(connection, [rows.raw for rows in sources], build.as_of)
+    write_visitor_spans(connection, sources, build)
     write_left_out_rows(connection, sources, build)
     counts = []
     for rows in sources:
         with without_values(f"counting the rows of source `{rows.name}`"):
-            counts.append(count_source(connection, rows))
+            unused = unused_texts.get(rows.name, ())
+            counts.append(count_source(connection, rows, unused))
     with temporary_tables(connection) as tables:
         with without_values("joining the sources"):
             active = _active_customers(tables, sources)

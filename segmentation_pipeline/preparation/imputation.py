@@ -8,13 +8,13 @@ counting; of equally frequent values it is the lowest.
 
 from collections.abc import Mapping
 
-from segmentation_pipeline.ingestion.typing_sql import SQL_TYPES
-from segmentation_pipeline.specification.customers import CustomersSpec
-from segmentation_pipeline.specification.sources import (
+from segmentation_pipeline.specification.columns import (
     MISSING_CATEGORY,
+    SQL_TYPES,
     ColumnSpec,
     Imputation,
 )
+from segmentation_pipeline.specification.customers import CustomersSpec
 from segmentation_pipeline.warehouse import literal, quote
 
 

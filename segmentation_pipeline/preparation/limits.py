@@ -9,9 +9,14 @@ from segmentation_pipeline.specification.customers import CustomersSpec
 
 def check_orphans(spec: CustomersSpec, lines: Sequence[ReportLine]) -> None:
     """Raise PreparationError where more rows than allowed have no customer."""
+    ambiguous = {line.source: line for line in lines if line.step == "ambiguous_visitor"}
     for line in lines:
+        if line.step == "unmapped_visitor":
+            _check_unmapped(spec, line)
         if line.step != "orphan":
             continue
+        if line.source in ambiguous:
+            _check_ambiguous(spec, line, ambiguous[line.source])
         allowed = spec.sources[line.source].maximum_orphan_share
         if line.share > allowed:
             raise PreparationError(
@@ -20,6 +25,32 @@ def check_orphans(spec: CustomersSpec, lines: Sequence[ReportLine]) -> None:
                 f"`maximum_orphan_share` is {allowed:.2%}; see whether both write the key alike, "
                 "and whether one of them is cut short"
             )
+
+
+def _check_unmapped(spec: CustomersSpec, line: ReportLine) -> None:
+    source = spec.sources[line.source]
+    if line.share > source.maximum_unmapped_share:
+        raise PreparationError(
+            f"source `{line.source}`: {line.rows:,} of {line.looked_at:,} rows ({line.share:.2%}) "
+            f"are of visitors whom `{source.identity}` gives no customer, and "
+            f"`maximum_unmapped_share` is {source.maximum_unmapped_share:.2%}; see whether both "
+            "write a visitor's id alike, and whether log-ins are lacking"
+        )
+
+
+def _check_ambiguous(spec: CustomersSpec, orphans: ReportLine, ambiguous: ReportLine) -> None:
+    """Events of visitors who are several customers are orphans, too."""
+    source = spec.sources[orphans.source]
+    rows = orphans.rows + ambiguous.rows
+    share = rows / ambiguous.looked_at if ambiguous.looked_at else 0.0
+    if ambiguous.rows and share > source.maximum_orphan_share:
+        raise PreparationError(
+            f"source `{orphans.source}`: {rows:,} of {ambiguous.looked_at:,} rows ({share:.2%}) "
+            f"are of nobody in `{spec.customers.base}` ({orphans.rows:,}) or of visitors who are "
+            f"several customers at once by `{source.identity}` ({ambiguous.rows:,}), and "
+            f"`maximum_orphan_share` is {source.maximum_orphan_share:.2%}; see whether the rows of "
+            f"`{source.identity}` say until when they hold"
+        )
 
 
 def check_customers(spec: CustomersSpec, lines: Sequence[ReportLine]) -> None:

@@ -11,6 +11,7 @@ from typing import Literal
 
 import pyarrow as pa
 
+from segmentation_pipeline.ingestion.remarks import RemarkStep
 from segmentation_pipeline.warehouse import Build, Connection, Table, write_rows
 
 CLEANING_REPORT = Table("core", "cleaning_report")
@@ -24,6 +25,8 @@ RowStep = Literal[
     "exact_duplicate",
     "superseded_row",
     "duplicate_customer",
+    "unmapped_visitor",
+    "ambiguous_visitor",
     "former_customer",
     "orphan",
 ]
@@ -35,12 +38,18 @@ ValueStep = Literal[
     "before_earliest",
     "after_as_of",
     "not_in_categories",
+    "not_in_options",
+    "unlisted_option",
     "alias",
 ]
-"""Steps that change a value; all but `alias` make it missing."""
+"""Steps that change a value; all but `alias` and `unlisted_option` make it missing."""
+TextStep = Literal["counted_text", "unused_text"]
+"""What became of a text: see `texts`."""
 Step = (
     RowStep
     | ValueStep
+    | RemarkStep
+    | TextStep
     | Literal["loaded", "unreadable", "conflict", "imputed", "excluded", "all_missing", "kept"]
 )
 

@@ -14,9 +14,13 @@ from dataclasses import dataclass
 
 from segmentation_pipeline.errors import PreparationError
 from segmentation_pipeline.ingestion import raw_table
+from segmentation_pipeline.preparation.answers import parts_sql, with_options_sql
 from segmentation_pipeline.preparation.report import RowStep
+from segmentation_pipeline.preparation.spans import begins_sql, ends_sql, with_customers_sql
 from segmentation_pipeline.preparation.values import after_sql, cleaned_sql, possible_sql
-from segmentation_pipeline.specification.sources import ColumnSpec, RowExpectation, SourceSpec
+from segmentation_pipeline.specification.columns import ColumnSpec
+from segmentation_pipeline.specification.expectations import RowExpectation
+from segmentation_pipeline.specification.sources import SourceSpec
 from segmentation_pipeline.warehouse import Table, literal, quote
 
 LEFT_OUT_ROWS = Table("core", "left_out_rows")
@@ -56,11 +60,15 @@ class SourceRows:
 
     @property
     def value_columns(self) -> dict[str, ColumnSpec]:
-        """The columns whose values are looked at one by one; a date that rows need is not."""
+        """The columns whose values are looked at one by one; a date that rows need is not.
+
+        Nor is the date until when a row of an identity map holds, which may be far ahead.
+        """
+        until = None if self.source.visitors is None else self.source.visitors.until
         return {
             name: column
             for name, column in self.source.columns.items()
-            if not (self.dates_rows and name == self.source.time)
+            if not (self.dates_rows and name == self.source.time) and name != until
         }
 
 
@@ -89,17 +97,22 @@ def cleaned_rows_sql(
 ) -> str:
     """Write the query of customer_id and cleaned columns of the rows that count.
 
-    `left_out` are the steps of `core.left_out_rows` to heed; all of them where nothing is said.
+    An answer among the columns comes in its parts. `left_out` are the steps of
+    `core.left_out_rows` to heed; all of them where nothing is said.
     """
     looked_at = rows.value_columns
-    cleaned = [
-        f"{cleaned_sql(name, looked_at[name], rows.as_of)} AS {quote(name)}"
-        if name in looked_at
-        else quote(name)
-        for name in columns
-    ]
+    wanted, cleaned = list(columns), []
+    for name in wanted:
+        column = looked_at.get(name)
+        if column is None:
+            cleaned.append(quote(name))
+        elif column.is_answer:
+            cleaned += [f"{sql} AS {quote(part)}" for part, sql in parts_sql(name, column).items()]
+        else:
+            cleaned.append(f"{cleaned_sql(name, column, rows.as_of)} AS {quote(name)}")
     selected = ", ".join(["customer_id", *cleaned])
-    return f"SELECT {selected} FROM ({counting_rows_sql(rows, left_out)}) AS counting"
+    counting = with_options_sql(counting_rows_sql(rows, left_out), looked_at, wanted)
+    return f"SELECT {selected} FROM ({counting}) AS counting"
 
 
 def counting_rows_sql(rows: SourceRows, left_out: Iterable[RowStep] | None = None) -> str:
@@ -124,7 +137,10 @@ def existing_rows_sql(rows: SourceRows) -> str:
 def loaded_rows_sql(rows: SourceRows) -> str:
     """Write the query of the loaded rows, with `as_of` for the predicates."""
     snapshot = "" if rows.snapshot is None else f" WHERE load_id = {literal(rows.snapshot)}"
-    return f"SELECT *, {literal(rows.as_of)} AS as_of FROM {rows.raw.sql}{snapshot}"
+    loaded = f"{rows.raw.sql}{snapshot}"
+    if rows.source.identity is not None:
+        loaded = f"({with_customers_sql(rows.source, rows.raw.sql)}) AS attributed"
+    return f"SELECT *, {literal(rows.as_of)} AS as_of FROM {loaded}"
 
 
 def row_checks(rows: SourceRows) -> list[RowCheck]:
@@ -140,6 +156,10 @@ def row_checks(rows: SourceRows) -> list[RowCheck]:
         checks.append(
             RowCheck("undated_row", f"NOT ({dated})", "without a possible date: left out")
         )
+    begins, ends = begins_sql(rows.source), ends_sql(rows.source)
+    if begins is not None and ends is not None:
+        backwards = f"{ends} <= {begins}"
+        checks.append(RowCheck("quarantined_row", backwards, "ends before it begins: left out"))
     return checks + quarantine_checks(rows.source.expectations)
 
 

@@ -9,8 +9,9 @@ either list, and a text, stay as they are.
 import datetime as dt
 from dataclasses import dataclass
 
+from segmentation_pipeline.ingestion.answers_sql import has_unlisted_sql, numbered_options_sql
 from segmentation_pipeline.preparation.report import ValueStep
-from segmentation_pipeline.specification.sources import ColumnSpec
+from segmentation_pipeline.specification.columns import ColumnSpec
 from segmentation_pipeline.warehouse import literal, quote
 
 
@@ -24,17 +25,23 @@ class ValueCheck:
 
 
 def cleaned_sql(name: str, column: ColumnSpec, as_of: dt.date) -> str:
-    """Write the cleaned value of a column as an expression over a loaded row."""
+    """Write the cleaned value of a column as an expression over a loaded row.
+
+    An answer that becomes several columns has none: see `answers`.
+    """
     if column.type == "category":
         return _spelled_sql(name, column)
+    value = _turned_sql(name, column) if column.reverse else quote(name)
     impossible = [check.condition for check in _impossible(name, column, as_of)]
     if not impossible:
-        return quote(name)
-    return f"CASE WHEN {' OR '.join(impossible)} THEN NULL ELSE {quote(name)} END"
+        return value
+    return f"CASE WHEN {' OR '.join(impossible)} THEN NULL ELSE {value} END"
 
 
 def value_checks(name: str, column: ColumnSpec, as_of: dt.date) -> list[ValueCheck]:
     """List what is looked for in a column; a value meets one condition at most."""
+    if column.type == "choices":
+        return [_unlisted(name, column)]
     if column.type != "category":
         return _impossible(name, column, as_of)
     if not _names(column):
@@ -93,6 +100,25 @@ def _impossible(name: str, column: ColumnSpec, as_of: dt.date) -> list[ValueChec
         ValueCheck(check.step, check.condition, f"{check.description}: made missing")
         for check in checks
     ]
+
+
+def _unlisted(name: str, column: ColumnSpec) -> ValueCheck:
+    has_unlisted = has_unlisted_sql(numbered_options_sql(name, column))
+    if column.unlisted == "other":
+        return ValueCheck(
+            "unlisted_option", has_unlisted, "with an option that isn't listed: counted as other"
+        )
+    return ValueCheck(
+        "not_in_options", has_unlisted, "with an option that isn't listed: made missing"
+    )
+
+
+def _turned_sql(name: str, column: ColumnSpec) -> str:
+    """Turn an answer on a scale around: what meant much means little."""
+    ends = [column.minimum or 0.0, column.maximum or 0.0]
+    if column.type == "integer":
+        return f"{sum(int(end) for end in ends)} - {quote(name)}"
+    return f"{literal(sum(ends))} - {quote(name)}"
 
 
 def _names(column: ColumnSpec) -> list[str]:

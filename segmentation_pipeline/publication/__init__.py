@@ -4,6 +4,7 @@
 was made by the rooms before; what a table means is its contract.
 """
 
+from segmentation_pipeline.publication.announcement import announced_changes
 from segmentation_pipeline.publication.erasure import Erasure, erase_customers
 from segmentation_pipeline.publication.gate import validation_faults
 from segmentation_pipeline.publication.manifest import Manifest
@@ -24,6 +25,7 @@ __all__ = [
     "Manifest",
     "Publication",
     "ReadySegmentation",
+    "announced_changes",
     "current_version",
     "erase_customers",
     "kept_versions",

@@ -4,7 +4,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from segmentation_pipeline.contracts import CONTRACTS, Contract, contracts_digest
+from segmentation_pipeline.contracts import (
+    CONTRACTS,
+    CONTRACTS_VERSION,
+    Contract,
+    contracts_digest,
+)
 from segmentation_pipeline.measurement.lists import STRATEGY_LISTS
 from segmentation_pipeline.publication.exports import write_exports
 from segmentation_pipeline.publication.manifest import (
@@ -84,6 +89,7 @@ def build_version(
         night=plan.build.as_of,
         run_id=plan.build.run_id,
         contracts_digest=contracts_digest(),
+        contracts_version=CONTRACTS_VERSION,
         pseudonym_key=None if plan.pseudonym_key is None else key_fingerprint(plan.pseudonym_key),
         segmentations=plan.segmentations(),
         rows=rows,

@@ -10,30 +10,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from segmentation_pipeline.durable import synchronise
 from segmentation_pipeline.errors import PipelineError
 from segmentation_pipeline.ingestion.tombstones import (
     erased_digest,
     erased_digests,
     is_erased_sql,
     remember_erased,
+    remember_visitors,
+    tables_with,
 )
 from segmentation_pipeline.publication import versions
-from segmentation_pipeline.publication.building import OnStep, attached
+from segmentation_pipeline.publication.building import OnStep
+from segmentation_pipeline.publication.compaction import copy_warehouse, replace_warehouse
 from segmentation_pipeline.publication.manifest import DATABASE
 from segmentation_pipeline.publication.pseudonyms import pseudonym
 from segmentation_pipeline.publication.remains import files_with, rows_that_remain
 from segmentation_pipeline.publication.rewriting import ID, customer_tables, rewrite_versions
 from segmentation_pipeline.segments.history import erase_from_history
 from segmentation_pipeline.specification.home import Home
-from segmentation_pipeline.specification.sources import RowNumberKey
+from segmentation_pipeline.specification.keys import RowNumberKey
+from segmentation_pipeline.specification.source_checks import VISITOR_KEY
 from segmentation_pipeline.warehouse import (
     Connection,
     Table,
     drop_relation,
     has_table,
     open_warehouse,
-    quote,
     transaction,
 )
 
@@ -85,14 +87,15 @@ def erase_customers(
         _refuse_unknown(connection, home, customer_ids, pseudonym_key)
         with transaction(connection):
             remember_erased(connection, names, salt=salt, requested_on=requested_on)
+            visitors = _remember_their_visitors(connection, requested_on)
         on_step("take them out of the warehouse")
         warehouse_rows = _erase_rows(connection, home)
         rewritten = rewrite_versions(connection, home, on_step)
         on_step("write the warehouse anew")
-        _copy_warehouse(connection, home)
-    _replace_warehouse(home)
+        copy_warehouse(connection, home)
+    replace_warehouse(home)
     on_step("look whether they are gone")
-    files = files_with(home, names)
+    files = files_with(home, [*names, *visitors])
     ours = [path for path in files if _is_ours(home, path)]
     remains = rows_that_remain(home) + [str(path.relative_to(home.path)) for path in ours]
     if remains:
@@ -174,32 +177,24 @@ def _erase_rows(connection: Connection, home: Home) -> int:
     for table in customer_tables(connection):
         deleted = connection.execute(f"DELETE FROM {table.sql} WHERE {is_erased}").fetchall()
         rows += int(deleted[0][0])
+    is_visitor = is_erased_sql(connection, VISITOR_KEY, is_visitor=True)
+    for table in tables_with(connection, VISITOR_KEY):
+        deleted = connection.execute(f"DELETE FROM {table.sql} WHERE {is_visitor}").fetchall()
+        rows += int(deleted[0][0])
     return rows
 
 
-def _copy_warehouse(connection: Connection, home: Home) -> None:
-    fresh = _fresh_warehouse(home)
-    fresh.unlink(missing_ok=True)
-    (name,) = connection.execute("SELECT current_database()").fetchall()[0]
-    with attached(connection, fresh, "fresh", "READ_WRITE"):
-        connection.execute(f"COPY FROM DATABASE {quote(str(name))} TO fresh")
-        connection.execute("CHECKPOINT fresh")
-    connection.execute("CHECKPOINT")
+def _remember_their_visitors(connection: Connection, requested_on: dt.date) -> list[str]:
+    """Remember the web visitors that erased customers were, and name them.
 
-
-def _replace_warehouse(home: Home) -> None:
-    """Put the rewritten warehouse in the place of the old one, which is closed."""
-    log = home.warehouse.with_name(f"{home.warehouse.name}.wal")
-    if log.exists():
-        raise PipelineError(
-            f"{log} is there though the warehouse was closed: does another program have it open? "
-            "End it, and run this again"
-        )
-    fresh = _fresh_warehouse(home)
-    synchronise(fresh)
-    fresh.replace(home.warehouse)
-    synchronise(home.path)
-
-
-def _fresh_warehouse(home: Home) -> Path:
-    return home.warehouse.with_suffix(".erased.duckdb")
+    A visitor who was another customer, too, is forgotten with all events: a shared machine's id
+    leads to whoever used it.
+    """
+    maps = {*tables_with(connection, VISITOR_KEY)} & {*customer_tables(connection)}
+    is_erased = is_erased_sql(connection, ID)
+    visitors: set[str] = set()
+    for table in sorted(maps):
+        query = f"SELECT DISTINCT {VISITOR_KEY} FROM {table.sql} WHERE {is_erased}"
+        visitors |= {str(visitor) for (visitor,) in connection.execute(query).fetchall()}
+        remember_visitors(connection, query, requested_on)
+    return sorted(visitors)

@@ -105,13 +105,15 @@ def export_faults(connection: Connection, folder: Path) -> Iterator[str]:
         if strangers:
             yield f"{EXPORTS}/{name} lists {strangers} customers who are not to be treated by it"
         safe = f"SELECT {_safe_sql('customer_id')} AS customer_id, strategy FROM {parquet}"
+        # A sum of hashes streams, where EXCEPT ALL holds and numbers every row of both files.
+        if _fingerprint(connection, safe) == _fingerprint(connection, f"FROM {text}"):
+            continue
         differing = _count(
             connection,
             f"FROM ((({safe}) EXCEPT ALL (FROM {text})) UNION ALL"
             f" ((FROM {text}) EXCEPT ALL ({safe})))",
         )
-        if differing:
-            yield f"{EXPORTS}/{name}: its CSV and Parquet files differ in {differing} rows"
+        yield f"{EXPORTS}/{name}: its CSV and Parquet files differ in {differing} rows"
 
 
 def _safe_sql(column: str) -> str:
@@ -122,3 +124,10 @@ def _safe_sql(column: str) -> str:
 
 def _count(connection: Connection, query: str) -> int:
     return int(connection.execute(f"SELECT count(*) {query}").fetchall()[0][0])
+
+
+def _fingerprint(connection: Connection, rows_sql: str) -> tuple[int, int]:
+    """Count a query's rows and sum up their hashes: equal rows in any order give the same."""
+    query = f"SELECT count(*), coalesce(sum(hash({', '.join(_COLUMNS)})), 0) FROM ({rows_sql})"
+    ((rows, fingerprint),) = connection.execute(query).fetchall()
+    return int(rows), int(fingerprint)

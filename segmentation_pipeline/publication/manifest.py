@@ -56,7 +56,8 @@ class Manifest(_Record):
 
     `previous` is the version that was in force when this one was built, and the one that rollback
     returns to. `as_of` is the newest date among its segmentations; `night` is the date of the run
-    that built it, an older one where a past date was run again. `pseudonym_key` is the fingerprint
+    that built it, an older one where a past date was run again. `contracts_version` is None of an
+    earlier release. `pseudonym_key` is the fingerprint
     of the key of the customers' pseudonyms; None where they are published under their ids.
     """
 
@@ -67,6 +68,7 @@ class Manifest(_Record):
     night: dt.date
     run_id: str
     contracts_digest: str
+    contracts_version: str | None = None
     pseudonym_key: str | None = None
     segmentations: Mapping[str, PublishedSegmentation]
     rows: Mapping[str, int]

@@ -11,7 +11,9 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
+from segmentation_pipeline.contracts import contracts_digest
 from segmentation_pipeline.errors import PublicationError
 from segmentation_pipeline.measurement.lists import STRATEGY_LISTS
 from segmentation_pipeline.publication import versions
@@ -25,25 +27,29 @@ from segmentation_pipeline.publication.manifest import (
     manifest_digest,
 )
 from segmentation_pipeline.publication.plan import Plan, ReadySegmentation, is_news, make_plan
+from segmentation_pipeline.publication.retention import apply_retention, outdated_rows
 from segmentation_pipeline.publication.tables import work_tables
 from segmentation_pipeline.segments.overlap import make_segment_crosstabs
 from segmentation_pipeline.specification.home import Home
 from segmentation_pipeline.warehouse import Build, Connection, Table, require_builds
 
 _HOME_TABLES = (Table("core", "cleaning_report"),)
+_NOTHING: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
 class Publication:
     """What is in force after publishing.
 
-    `digest` is that of the manifest, and through it of every file; without news it stays.
+    `digest` is that of the manifest, and through it of every file; without news it stays. `cut` are
+    the rows of the version before that `retention` no longer keeps, by table.
     """
 
     manifest: Manifest
     digest: str
     is_news: bool
     stale: tuple[str, ...]
+    cut: Mapping[str, int]
 
 
 def _say_nothing(_: str) -> None:
@@ -86,13 +92,16 @@ def publish(
         if before is not None and not is_news(connection, plan):
             return _describe(published, before, is_news=False)
         versions.require_free_space(published, home.warehouse)
+        on_step("cut what is no longer kept")
+        apply_retention(connection, home, plan.as_of)
+        cut = outdated_rows(connection, home, plan)
         try:
             manifest = _make_version(connection, home, plan, on_step)
             on_step("delete versions that are no longer kept")
             versions.prune(published, home.customers.publication.keep_versions)
         finally:
             versions.clear_staging(published)
-    return _describe(published, manifest, is_news=True)
+    return _describe(published, manifest, is_news=True, cut=cut)
 
 
 @contextmanager
@@ -134,7 +143,7 @@ def _make_version(connection: Connection, home: Home, plan: Plan, on_step: OnSte
     if faults:
         raise PublicationError(
             f"what was to be published for {plan.build.as_of} failed its audit: "
-            f"{'; '.join(faults)}. Readers keep the version before"
+            f"{'; '.join(faults)}. Readers keep the version before{_remedy(plan)}"
         )
     on_step("move to the versions")
     versions.install(published, staged)
@@ -145,14 +154,26 @@ def _make_version(connection: Connection, home: Home, plan: Plan, on_step: OnSte
     return manifest
 
 
-def _describe(published: Path, manifest: Manifest, *, is_news: bool) -> Publication:
+def _remedy(plan: Plan) -> str:
+    """Say what to do where rows that are copied forward may lack what this release publishes."""
+    if not plan.kept or plan.before is None or plan.before.contracts_digest == contracts_digest():
+        return ""
+    return (
+        f". Rows of {', '.join(plan.kept)} are of an earlier release: the first night of this one "
+        f"is for all segmentations (`segmentation run --as-of {plan.build.as_of}`)"
+    )
+
+
+def _describe(
+    published: Path, manifest: Manifest, *, is_news: bool, cut: Mapping[str, int] = _NOTHING
+) -> Publication:
     stale = tuple(
         name
         for name, segmentation in manifest.segmentations.items()
         if segmentation.origin.as_of < manifest.as_of
     )
     digest = manifest_digest(versions.version_folder(published, manifest.version))
-    return Publication(manifest, digest, is_news, stale)
+    return Publication(manifest, digest, is_news, stale, cut)
 
 
 def personal_columns(home: Home) -> set[str]:

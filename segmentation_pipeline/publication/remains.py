@@ -4,12 +4,17 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from segmentation_pipeline.ingestion.tombstones import erased_digests
+from segmentation_pipeline.ingestion.tombstones import (
+    erased_digests,
+    is_erased_sql,
+    tables_with,
+)
 from segmentation_pipeline.publication.manifest import DATABASE
 from segmentation_pipeline.publication.rewriting import ID, customer_tables
 from segmentation_pipeline.publication.versions import version_folders
 from segmentation_pipeline.specification.home import Home
-from segmentation_pipeline.warehouse import literal, open_warehouse
+from segmentation_pipeline.specification.source_checks import VISITOR_KEY
+from segmentation_pipeline.warehouse import Connection, Table, literal, open_warehouse
 
 _SEARCHED_LENGTH = 6
 """An id shorter than this stands by chance in any file: no bytes are searched for it."""
@@ -20,6 +25,10 @@ def rows_that_remain(home: Home) -> list[str]:
     """Say which tables of the warehouse and of the versions still have erased customers."""
     with open_warehouse(home.warehouse, read_only=True) as connection:
         salt, digests = erased_digests(connection)
+        of_visitors = [
+            f"{table} ({rows} rows of a visitor)"
+            for table, rows in _visitors_that_remain(connection)
+        ]
     listed = ", ".join(literal(digest) for digest in sorted(digests))
     databases = [folder / DATABASE for folder in version_folders(home.published)]
     found = []
@@ -32,7 +41,16 @@ def rows_that_remain(home: Home) -> list[str]:
                 ).fetchall()[0][0]
                 if rows:
                     found.append(f"{table} of {database.relative_to(home.path)} ({rows} rows)")
-    return found
+    return found + of_visitors
+
+
+def _visitors_that_remain(connection: Connection) -> Iterator[tuple[Table, int]]:
+    """Tell the tables that still have web visitors who were erased customers."""
+    is_erased = is_erased_sql(connection, VISITOR_KEY, is_visitor=True) or "false"
+    for table in tables_with(connection, VISITOR_KEY):
+        query = f"SELECT count(*) FROM {table.sql} WHERE {is_erased}"
+        if rows := connection.execute(query).fetchall()[0][0]:
+            yield table, int(rows)
 
 
 def files_with(home: Home, customer_ids: Sequence[str]) -> list[Path]:

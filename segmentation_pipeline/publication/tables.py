@@ -3,10 +3,11 @@
 import json
 from collections.abc import Iterable, Mapping
 
-from segmentation_pipeline.contracts import CONTRACTS, Contract
+from segmentation_pipeline.contracts import CONTRACTS, CONTRACTS_VERSION, Contract
 from segmentation_pipeline.errors import PublicationError
 from segmentation_pipeline.publication.plan import BEFORE, Plan
 from segmentation_pipeline.publication.pseudonyms import pseudonym_sql
+from segmentation_pipeline.publication.retention import is_kept_sql
 from segmentation_pipeline.specification.home import Home
 from segmentation_pipeline.warehouse import (
     Connection,
@@ -45,7 +46,8 @@ def published_table_sql(connection: Connection, home: Home, plan: Plan, contract
         ]
     columns = _names_sql(contract)
     key = ", ".join(quote(name) for name in contract.key)
-    return f"SELECT {columns} FROM ({' UNION ALL '.join(parts)}) ORDER BY {key}"
+    kept = is_kept_sql(home, contract, plan.as_of)
+    return f"SELECT {columns} FROM ({' UNION ALL '.join(parts)}) WHERE {kept} ORDER BY {key}"
 
 
 def _fresh_sql(connection: Connection, home: Home, plan: Plan, contract: Contract) -> Iterable[str]:
@@ -169,6 +171,7 @@ def _data_dictionary_sql(contract: Contract) -> str:
             "is_volatile": column.is_volatile,
             "table_description": described.description,
             "grain": described.grain,
+            "contracts_version": CONTRACTS_VERSION,
         }
         for described in CONTRACTS.values()
         for position, column in enumerate(described.columns, start=1)

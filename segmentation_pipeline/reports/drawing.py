@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -115,9 +115,29 @@ def canvas(width: float, height: float) -> Iterator["Figure"]:
     as the block lasts, so charts are drawn one after the other, never in threads.
     """
     with _style():
-        from matplotlib.figure import Figure
+        yield _figure_class()(figsize=(width, height), layout="constrained")
 
-        yield Figure(figsize=(width, height), layout="constrained")
+
+@cache
+def _figure_class() -> type["Figure"]:
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    class LaidOutFigure(Figure):
+        """Is laid out before it is drawn, and not drawn into nothing besides.
+
+        `savefig` draws a figure with a layout engine twice: with a renderer that draws nothing,
+        since drawing lays it out, and then without the engine. The first took a third of the time.
+        """
+
+        def draw(self, renderer: Any) -> None:
+            engine = self.get_layout_engine()
+            if isinstance(engine, ConstrainedLayoutEngine):
+                engine.execute(self)
+            else:  # A placeholder, for as long as the figure is being saved.
+                super().draw(renderer)
+
+    return LaidOutFigure
 
 
 def principal_components(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], list[float]]:

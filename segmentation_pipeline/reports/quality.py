@@ -14,13 +14,14 @@ _SILENT_STEPS = {"loaded", "kept"}
 def make_quality(edition: Edition) -> Quality:
     """Tell of validation, sources, rejects and cleaning, the largest numbers first."""
     results = edition.tables["validation_results"]
-    failed = [row for row in results if not row["success"]]
+    uncompared = [row for row in results if _is_not_compared(row)]
+    failed = [row for row in results if not row["success"] and not _is_not_compared(row)]
     stopping = [row for row in failed if row["severity"] == "error"]
     noticed = sorted(
         (
             row
             for row in results
-            if not row["success"] or (row["unexpected_rows"] > 0 and not _is_about_gaps(row))
+            if row in failed or (row["unexpected_rows"] > 0 and not _is_about_gaps(row))
         ),
         key=lambda row: (row["success"], -row["unexpected_share"], row["table_name"]),
     )
@@ -32,8 +33,8 @@ def make_quality(edition: Edition) -> Quality:
         tone=tone,
         checks=(
             f"{counted(len(results), 'check')} ran on tonight's tables, from the files that came "
-            f"in to what is published: {len(results) - len(failed):,} held, {len(failed):,} did "
-            f"not. {_readable(unread)}"
+            f"in to what is published: {len(results) - len(failed) - len(uncompared):,} held, "
+            f"{len(failed):,} did not{_uncompared(len(uncompared))}. {_readable(unread)}"
         ),
         noticed=_noticed_grid(noticed),
         gaps=_gaps_grid(results),
@@ -50,6 +51,17 @@ def _summary(checks: int, failed: int, stopping: int) -> tuple[str, str]:
     if failed:
         return f"The data are in order, with {counted(failed, 'warning')}.", "good"
     return "The data are in order.", "good"
+
+
+def _uncompared(count: int) -> str:
+    if not count:
+        return ""
+    return f", and {count:,} had no earlier load to compare with"
+
+
+def _is_not_compared(row: Row) -> bool:
+    # A version that an earlier release published has no such column.
+    return row.get("outcome") == "not_compared"
 
 
 def _readable(unread: int) -> str:

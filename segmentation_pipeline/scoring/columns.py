@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from segmentation_pipeline.errors import PipelineError, SourceError
 from segmentation_pipeline.features.aggregates import ZERO_WITHOUT_ROWS
 from segmentation_pipeline.features.dependencies import columns_read, features_read
-from segmentation_pipeline.ingestion.typing_sql import SQL_TYPES
 from segmentation_pipeline.scoring.published_model import PublishedModel
+from segmentation_pipeline.specification.columns import SQL_TYPES, ColumnSpec, ColumnType
 from segmentation_pipeline.specification.customers import CustomersSpec
 from segmentation_pipeline.specification.expressions import referenced_columns
 from segmentation_pipeline.specification.features import FeatureSpec
 from segmentation_pipeline.specification.home import feature_column
 from segmentation_pipeline.specification.reading import nearest
 from segmentation_pipeline.specification.segmentation import SegmentationSpec
-from segmentation_pipeline.specification.sources import ColumnSpec, ColumnType
 from segmentation_pipeline.specification.typing_features import sources_read
 from segmentation_pipeline.warehouse import quote
 
@@ -40,6 +39,11 @@ class InputColumns:
     key: str | None
     columns: Mapping[str, ColumnSpec]
     ignored: int
+
+    @property
+    def given(self) -> set[str]:
+        """What there is once answers are parted: columns of `customers`, and features."""
+        return {part for name, column in self.columns.items() for part in column.as_columns(name)}
 
 
 def needed_features(found: PublishedModel) -> dict[str, FeatureSpec]:
@@ -79,6 +83,15 @@ def known_columns(found: PublishedModel, types: Mapping[str, str]) -> dict[str, 
     return known
 
 
+def readable_columns(found: PublishedModel, types: Mapping[str, str]) -> dict[str, ColumnSpec]:
+    """Declare the same, and answers as customers give them, which become columns of `customers`."""
+    answers = found.customers.answers()
+    return known_columns(found, types) | {
+        name: _as_in_customers(found.customers, name, declared[0])
+        for name, declared in answers.items()
+    }
+
+
 def columns_of_interest(found: PublishedModel) -> set[str]:
     """Name all that the features can be made of: columns, features, and what conditions read."""
     features = needed_features(found)
@@ -102,7 +115,7 @@ def match_input(
     Raises SourceError naming each column that is unknown, with the nearest name that is not, and
     where the input has nothing that the segmentation's features are made of.
     """
-    known = known_columns(found, types)
+    known = readable_columns(found, types)
     keys = [name for name in names if name in key_names(found.customers)]
     if len(keys) > 1:
         raise SourceError(f"{input_name}: {' and '.join(keys)} are both the key: leave one out")
@@ -115,7 +128,12 @@ def match_input(
             f"{'; '.join(hints)}. Rename it, or leave it out"
         )
     wanted = columns_of_interest(found)
-    columns = {name: known[name] for name in names if name in wanted and name in known}
+    columns = {
+        name: known[name]
+        for name in names
+        if name in known and (name in wanted or not wanted.isdisjoint(known[name].as_columns(name)))
+    }
+    _refuse_twice(input_name, columns)
     if not columns:
         raise SourceError(
             f"{input_name}: it has no column that {found.name} is made of; they are: "
@@ -123,6 +141,16 @@ def match_input(
         )
     ignored = len(set(names)) - len(columns) - len(keys)
     return InputColumns(keys[0] if keys else None, columns, ignored)
+
+
+def _refuse_twice(input_name: str, columns: Mapping[str, ColumnSpec]) -> None:
+    """Refuse an answer beside a column that it becomes: which of them counts is for a person."""
+    for name, column in columns.items():
+        both = sorted({*column.as_columns(name)} & {*columns} - {name})
+        if both:
+            raise SourceError(
+                f"{input_name}: `{both[0]}` is made of `{name}`: leave one of them out"
+            )
 
 
 def scoring_spec(found: PublishedModel, given: Collection[str]) -> SegmentationSpec:
@@ -214,7 +242,7 @@ def no_events_sql(customers: CustomersSpec) -> dict[str, str]:
         name: "SELECT CAST(NULL AS VARCHAR) AS customer_id, "
         + ", ".join(
             f"CAST(NULL AS {SQL_TYPES[column.type]}) AS {quote(column_name)}"
-            for column_name, column in source.columns.items()
+            for column_name, column in source.clean_columns.items()
         )
         + " WHERE false"
         for name, source in customers.sources.items()
@@ -248,7 +276,9 @@ def key_names(customers: CustomersSpec) -> set[str]:
 
 def _as_in_customers(customers: CustomersSpec, name: str, column: ColumnSpec) -> ColumnSpec:
     """Declare a column as its source does, but for its place in that source's files."""
-    source = customers.sources[customers.columns_by_source()[name][0]]
+    of_columns = customers.columns_by_source()
+    part = next(iter(column.as_columns(name)))
+    source = customers.sources[of_columns[part][0]]
     nowhere = {"header": None, "position": None, "start": None, "width": None}
     words = [*source.null_words, *column.null_words]
     return column.model_copy(update={**nowhere, "null_words": words})

@@ -13,17 +13,19 @@ from segmentation_pipeline.errors import SourceError
 from segmentation_pipeline.ingestion import load_source, raw_table
 from segmentation_pipeline.ingestion.loads import REJECTED_ROWS
 from segmentation_pipeline.ingestion.texts import with_iso_formats
+from segmentation_pipeline.preparation.answers import parts_sql, with_options_sql
 from segmentation_pipeline.preparation.values import cleaned_sql, value_checks
 from segmentation_pipeline.scoring.columns import (
     InputColumns,
     customers_sql,
     key_names,
-    known_columns,
     match_input,
+    readable_columns,
 )
 from segmentation_pipeline.scoring.looking import ScoreFormat, look_at
 from segmentation_pipeline.scoring.published_model import PublishedModel
-from segmentation_pipeline.specification.sources import ColumnSpec, SourceSpec
+from segmentation_pipeline.specification.columns import ColumnSpec
+from segmentation_pipeline.specification.sources import SourceSpec
 from segmentation_pipeline.warehouse import (
     Build,
     Connection,
@@ -64,17 +66,21 @@ def read_customers(
     that nobody knows, and values that are not of their column's type: by line and column, never
     with the value.
     """
-    known = {*known_columns(found, types), *key_names(found.customers)}
+    known = {*readable_columns(found, types), *key_names(found.customers)}
     looked = look_at(connection, path, file_format, known)
     columns = match_input(path.name, looked.names, found, types)
     source = _source(path, file_format, looked.settings, columns)
     load_source(connection, path.parent, INPUT, source, build)
     _refuse_unread_values(connection, path.name)
     notes = [*looked.notes, *_impossible_values(connection, columns.columns, build)]
-    values = {
-        name: cleaned_sql(name, column, build.as_of) for name, column in columns.columns.items()
-    }
-    query = customers_sql(found, types, values, INPUT_ROWS.sql)
+    values: dict[str, str] = {}
+    for name, column in columns.columns.items():
+        if column.is_answer:
+            values |= parts_sql(name, column)
+        else:
+            values[name] = cleaned_sql(name, column, build.as_of)
+    rows = with_options_sql(f"SELECT * FROM {INPUT_ROWS.sql}", columns.columns, columns.columns)
+    query = customers_sql(found, types, values, f"({rows}) AS input")
     write_table(connection, CUSTOMERS, query, build)
     return Input(columns, count_rows(connection, INPUT_ROWS), tuple(notes))
 

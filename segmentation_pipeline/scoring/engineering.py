@@ -94,7 +94,7 @@ def engineer(
 
     Raises PreparationError where nobody takes part, or a feature of the model is gone.
     """
-    given = columns.columns
+    given = columns.given
     spec = scoring_spec(found, given)
     made = make_engineered_features(connection, found.name, spec, found.customers, {}, build)
     table = grouped_features(found.name, spec)

@@ -124,14 +124,25 @@ def erase_from_history(
             )
         connection.execute(
             f"INSERT INTO {history} SELECT 'erased-' || (row_number() OVER"
-            " (ORDER BY segment_id, valid_from) + (SELECT count(*)"
-            f" FROM {history} WHERE end_reason = {literal(ERASED)})), segment_id, valid_from,"
+            " (ORDER BY segment_id, valid_from) + (SELECT coalesce(max(split_part(customer_id, '-',"
+            f" 2)::BIGINT), 0) FROM {history} WHERE end_reason = {literal(ERASED)})),"
+            " segment_id, valid_from,"
             f" {literal(as_of)}, reason, {literal(ERASED)} FROM gone"
             f" WHERE valid_from < {literal(as_of)} AND valid_to IS NULL"
         )
         (spells,) = connection.execute("SELECT count(*) FROM gone").fetchall()[0]
         connection.execute("DROP TABLE gone")
     return int(spells)
+
+
+def keep_history_from(connection: Connection, segmentation: str, first: dt.date) -> int:
+    """Delete the spells that ended before a date, and no part of any other; returns how many.
+
+    Who is in which segment on `first` and later stays known.
+    """
+    create_history(connection, segmentation)
+    query = f"DELETE FROM {_history(segmentation).sql} WHERE valid_to < {literal(first)}"
+    return int(connection.execute(query).fetchall()[0][0])
 
 
 def create_history(connection: Connection, segmentation: str) -> None:

@@ -18,7 +18,7 @@ def feature_origin(name: str, spec: SegmentationSpec, customers: CustomersSpec) 
 
     An aggregate is of its source, a column of the most trusted source that has it, an expression
     of all that it reads. Transactions count as CRM: like contracts, they say what somebody is
-    worth. So do exposures, which tell what we did.
+    worth. So do exposures, which tell what we did. Log-ins are of the web.
     """
     found = _origins(name, spec, customers)
     return next((origin for origin in _PRECEDENCE if origin in found), None)
@@ -40,4 +40,6 @@ def _origins(name: str, spec: SegmentationSpec, customers: CustomersSpec) -> set
 
 def _of_source(source: str, customers: CustomersSpec) -> Origin:
     kind = customers.sources[source].kind
+    if kind == "identity":
+        return "web"
     return "crm" if kind == "transactions" or kind == "exposures" else kind

@@ -13,8 +13,8 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
+from segmentation_pipeline.specification.columns import MISSING_CATEGORY
 from segmentation_pipeline.specification.features import FeatureSpec
-from segmentation_pipeline.specification.sources import MISSING_CATEGORY
 from segmentation_pipeline.warehouse import Connection, Table, column_types, literal, quote
 
 NUMERIC = {"BIGINT", "INTEGER", "DOUBLE", "FLOAT", "BOOLEAN", "HUGEINT"}

@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from segmentation_pipeline.preparation import CUSTOMERS
 from segmentation_pipeline.segments.suppression import Counts, Hidden, hidden_cells
+from segmentation_pipeline.specification.columns import MISSING_CATEGORY, ColumnSpec
 from segmentation_pipeline.specification.customers import CustomersSpec
-from segmentation_pipeline.specification.sources import MISSING_CATEGORY, ColumnSpec
 from segmentation_pipeline.specification.strategies import NO_STRATEGY
 from segmentation_pipeline.warehouse import (
     Build,

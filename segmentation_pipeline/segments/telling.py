@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segmentation_pipeline.segments.profiles import TELLING_DIFFERENCE
-from segmentation_pipeline.specification.sources import MISSING_CATEGORY
+from segmentation_pipeline.specification.columns import MISSING_CATEGORY
 
 SIGNIFICANCE = 0.05
 TELLING_LIFT = 1.25

@@ -8,9 +8,12 @@ from pydantic import Field, field_validator, model_validator
 
 from segmentation_pipeline.specification.alerts import Alerts
 from segmentation_pipeline.specification.closed import ClosedModel, Name, Share
+from segmentation_pipeline.specification.columns import ColumnSpec
+from segmentation_pipeline.specification.expectations import RowExpectation
 from segmentation_pipeline.specification.experiments import Experiments
 from segmentation_pipeline.specification.kpis import Kpi
-from segmentation_pipeline.specification.sources import ColumnSpec, RowExpectation, SourceSpec
+from segmentation_pipeline.specification.retention import Retention
+from segmentation_pipeline.specification.sources import SourceSpec
 
 
 class Nights(ClosedModel):
@@ -102,6 +105,8 @@ class CustomersSpec(ClosedModel):
     """Memory, threads, sample sizes, the privacy floor."""
     publication: Publication = Publication()
     """Versions kept."""
+    retention: Retention = Retention()
+    """How long rows, reports, logs and Dagster's record of runs are kept."""
     alerts: Alerts | None = None
     """Who is told when a night fails or warns; nobody where nothing is said."""
 
@@ -113,11 +118,14 @@ class CustomersSpec(ClosedModel):
                 f"`customers.base` names `{self.customers.base}`: it must be a source of kind crm, "
                 "or a survey that keeps one answer per customer"
             )
+        self._check_identity()
         for name in self.customers.precedence:
             if name not in self.sources:
                 raise ValueError(f"`customers.precedence` names `{name}`, which is no source")
+        self._check_answers()
+        columns = {name: source.clean_columns for name, source in self.sources.items()}
         for name, sources in self.columns_by_source().items():
-            types = {self.sources[source].columns[name].type for source in sources}
+            types = {columns[source][name].type for source in sources}
             if len(types) > 1:
                 raise ValueError(
                     f"column `{name}` has different types in {sources}: give it another name in "
@@ -125,14 +133,52 @@ class CustomersSpec(ClosedModel):
                 )
         return self
 
+    def _check_identity(self) -> None:
+        """Refuse events whose `identity` is no identity map."""
+        for name, source in self.sources.items():
+            if source.identity is None:
+                continue
+            named = self.sources.get(source.identity)
+            if named is None or named.kind != "identity":
+                maps = [one for one, other in self.sources.items() if other.kind == "identity"]
+                hint = f"there is {', '.join(maps)}" if maps else "there is none"
+                raise ValueError(
+                    f"`identity` of source `{name}` names `{source.identity}`: it must be a source "
+                    f"of kind identity, and {hint}"
+                )
+
+    def _check_answers(self) -> None:
+        """Refuse an answer that another source has as a column of another type."""
+        for name in self.answers():
+            having = [
+                source for source, one in self.sources.items() if name in one.attribute_columns
+            ]
+            if len({self.sources[source].columns[name].type for source in having}) > 1:
+                raise ValueError(
+                    f"column `{name}` has different types in {having}: give it another name in "
+                    "one of them (`header` keeps the name of the file)"
+                )
+
+    def answers(self) -> dict[str, list[ColumnSpec]]:
+        """Answers of customers, which become several columns -> how their sources declare them."""
+        trusted = [*self.customers.precedence]
+        trusted += [name for name in self.sources if name not in trusted]
+        found: dict[str, list[ColumnSpec]] = {}
+        for source in trusted:
+            for name, column in self.sources[source].attribute_columns.items():
+                if column.is_answer:
+                    found.setdefault(name, []).append(column)
+        return found
+
     def columns_by_source(self) -> dict[str, list[str]]:
         """Column of `customers` -> the sources that have it, the most trusted first."""
         trusted = [*self.customers.precedence]
         trusted += [name for name in self.sources if name not in trusted]
         found: dict[str, list[str]] = {}
         for source in trusted:
-            for column in self.sources[source].attribute_columns:
-                found.setdefault(column, []).append(source)
+            for column, declared in self.sources[source].attribute_columns.items():
+                for part in declared.as_columns(column):
+                    found.setdefault(part, []).append(source)
         return found
 
     def customer_columns(self) -> dict[str, ColumnSpec]:
@@ -141,8 +187,9 @@ class CustomersSpec(ClosedModel):
         One that any of its sources calls personal or sensitive is so.
         """
         found = {}
+        columns = {name: source.clean_columns for name, source in self.sources.items()}
         for name, sources in self.columns_by_source().items():
-            declared = [self.sources[source].columns[name] for source in sources]
+            declared = [columns[source][name] for source in sources]
             guards = {
                 "personal": any(one.personal for one in declared),
                 "sensitive": any(one.sensitive for one in declared),

@@ -20,7 +20,6 @@ _UNREPEATABLE = frozenset(
 )  # fmt: skip
 
 
-@lru_cache(maxsize=4096)
 def referenced_columns(expression: str) -> tuple[str, ...]:
     """Name the columns an SQL expression reads, in order of appearance.
 
@@ -28,6 +27,18 @@ def referenced_columns(expression: str) -> tuple[str, ...]:
 
     >>> referenced_columns("emails_opened / nullif(emails_sent, 0)")
     ('emails_opened', 'emails_sent')
+    """
+    return tuple(dict.fromkeys(name for _, name in qualified_columns(expression)))
+
+
+@lru_cache(maxsize=4096)
+def qualified_columns(expression: str) -> tuple[tuple[str, str], ...]:
+    """Name the columns an SQL expression reads as (table, column); the table is "" if not written.
+
+    Raises ValueError as `referenced_columns` does.
+
+    >>> qualified_columns("seen_on >= customers.joined_on")
+    (('', 'seen_on'), ('customers', 'joined_on'))
     """
     with open_in_memory(memory_limit="256MB", threads=1) as connection:
         parsed = connection.execute(
@@ -45,7 +56,7 @@ def referenced_columns(expression: str) -> tuple[str, ...]:
     )
     if not is_bare_select:
         raise ValueError("not one SQL expression over the columns of a row")
-    names: dict[str, None] = {}
+    names: dict[tuple[str, str], None] = {}
     for item in _walk(node["select_list"][0]):
         kind = item.get("class")
         if kind == "SUBQUERY":
@@ -62,7 +73,8 @@ def referenced_columns(expression: str) -> tuple[str, ...]:
         if kind == "STAR":
             raise ValueError("an expression names its columns: it cannot hold *")
         if kind == "COLUMN_REF":
-            names[item["column_names"][-1]] = None
+            *table, column = item["column_names"]
+            names[".".join(table), column] = None
     return tuple(names)
 
 

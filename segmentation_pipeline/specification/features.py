@@ -184,6 +184,9 @@ class FeatureSpec(ClosedModel):
     weight: Annotated[float, Field(gt=0)] = 1.0
     """Its share of the squared distance, next to the other features'. A block of columns (one-hot,
     vectors) shares the weight of its one feature."""
+    block: Name | None = None
+    """Features of the same block share the weight of one, as the columns of a one-hot encoding do,
+    and stay or go together: the items of a questionnaire that ask for one thing, for instance."""
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
@@ -197,3 +200,12 @@ class FeatureSpec(ClosedModel):
         if self.aggregate is not None and not set(self.words) <= set(NUMBER_WORDS):
             raise ValueError("`words` of a number are for `high` and `low`")
         return self
+
+    @property
+    def unfitted(self) -> frozenset[str]:
+        """The settings that tell and don't fit.
+
+        `block` is among them where there is none: a home that says nothing of it refits nothing.
+        """
+        told = {"description", "unit", "words", "criterion"}
+        return frozenset(told if self.block is not None else {*told, "block"})

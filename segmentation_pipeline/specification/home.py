@@ -7,8 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from segmentation_pipeline.errors import SpecificationError
+from segmentation_pipeline.specification.answer_features import (
+    refuse_answers,
+    with_answer_features,
+)
 from segmentation_pipeline.specification.closed import ClosedModel
 from segmentation_pipeline.specification.clustering import RfmGrid
+from segmentation_pipeline.specification.columns import ColumnSpec
 from segmentation_pipeline.specification.customers import CustomersSpec
 from segmentation_pipeline.specification.experiment_checks import (
     check_experiments,
@@ -17,8 +22,10 @@ from segmentation_pipeline.specification.experiment_checks import (
 )
 from segmentation_pipeline.specification.expressions import referenced_columns
 from segmentation_pipeline.specification.features import NUMBER_WORDS, FeatureSpec
+from segmentation_pipeline.specification.keys import KeyExpression
 from segmentation_pipeline.specification.kpi_references import check_goals, check_kpis
 from segmentation_pipeline.specification.playbook import check_playbook
+from segmentation_pipeline.specification.predicates import check_expectations
 from segmentation_pipeline.specification.reading import Document, Place, nearest, parse
 from segmentation_pipeline.specification.references import (
     check_aggregate,
@@ -26,8 +33,11 @@ from segmentation_pipeline.specification.references import (
     customer_table_columns,
     refuse_guarded,
 )
+from segmentation_pipeline.specification.retention_checks import (
+    check_retention,
+    check_retention_of_segmentation,
+)
 from segmentation_pipeline.specification.segmentation import SegmentationSpec
-from segmentation_pipeline.specification.sources import ColumnSpec
 from segmentation_pipeline.specification.typing_features import belonging_parts, check_typing
 from segmentation_pipeline.warehouse import is_plain_identifier
 
@@ -108,7 +118,7 @@ def load_segmentation(file: Path, customers: CustomersSpec) -> SegmentationSpec:
     Raises SpecificationError as `load_home` does.
     """
     document = Document(file)
-    spec = parse(document, SegmentationSpec)
+    spec = with_answer_features(document, parse(document, SegmentationSpec), customers)
     _check_segmentation(document, spec, customers)
     return spec
 
@@ -130,19 +140,19 @@ def _check_customers(document: Document, customers: CustomersSpec) -> None:
     for name, source in customers.sources.items():
         place: list[str | int] = ["sources", name]
         _check_path(document, [*place, "path"], source.path)
-        if not isinstance(source.key, str | list) and hasattr(source.key, "expression"):
+        if isinstance(source.key, KeyExpression):
             used = referenced_columns(source.key.expression)
             check_names(document, [*place, "key"], used, source.columns)
-        for index, expectation in enumerate(source.expectations):
-            where: Place = [*place, "expectations", index, "predicate"]
-            used = referenced_columns(expectation.predicate)
-            check_names(document, where, used, {*source.columns, "as_of"})
-    for index, expectation in enumerate(customers.customers.expectations):
-        where = ["customers", "expectations", index, "predicate"]
-        known = {*customer_table_columns(customers), "as_of"}
-        check_names(document, where, referenced_columns(expectation.predicate), known)
+        if source.visitors is not None and isinstance(source.visitors.key, KeyExpression):
+            used = referenced_columns(source.visitors.key.expression)
+            check_names(document, [*place, "visitors", "key"], used, source.columns)
+        for index, rule in enumerate(source.ignore_rows):
+            used = referenced_columns(rule.predicate)
+            check_names(document, [*place, "ignore_rows", index, "predicate"], used, source.columns)
+    check_expectations(document, customers)
     check_kpis(document, customers)
     check_permission(document, customers)
+    check_retention(document, customers)
 
 
 def _check_path(document: Document, place: Place, path: str) -> None:
@@ -158,6 +168,7 @@ def _check_segmentation(
     known = [*customer_table_columns(customers), "as_of"]
     for key, condition in (("where", spec.where), ("eligible", spec.eligible)):
         used = referenced_columns(condition) if condition is not None else ()
+        refuse_answers(document, [key], used, customers)
         check_names(document, [key], used, known)
         refuse_guarded(document, [key], used, columns)
     for name, feature in spec.features.items():
@@ -168,6 +179,7 @@ def _check_segmentation(
     check_playbook(document, spec, customers)
     check_goals(document, spec, customers)
     check_experiments(document, spec, customers)
+    check_retention_of_segmentation(document, spec, customers)
 
 
 def _check_rules(document: Document, spec: SegmentationSpec) -> None:
@@ -203,6 +215,8 @@ def _check_feature(
     elif feature.expression is not None:
         used = referenced_columns(feature.expression)
         known = [*customer_table_columns(customers), "as_of", *spec.features]
+        unnamed = [one for one in used if one not in spec.features]
+        refuse_answers(document, [*place, "expression"], unnamed, customers)
         check_names(document, [*place, "expression"], used, known)
         refuse_guarded(document, [*place, "expression"], used, columns)
     else:
@@ -261,7 +275,7 @@ def fitting_digest(spec: SegmentationSpec) -> str:
     champion was fitted under another digest fits anew.
     """
     features = {
-        name: feature.model_dump(exclude={"description", "unit", "words", "criterion", "use"})
+        name: feature.model_dump(exclude={*feature.unfitted, "use"})
         for name, feature in sorted(spec.features.items())
         if feature.use != "profile"
     }

@@ -6,11 +6,11 @@ to `strategies`.
 
 from collections.abc import Collection, Iterable
 
+from segmentation_pipeline.specification.columns import MISSING_CATEGORY, ColumnSpec
 from segmentation_pipeline.specification.customers import CustomersSpec
 from segmentation_pipeline.specification.features import FeatureSpec, GivenEncoding, OrdinalEncoding
 from segmentation_pipeline.specification.reading import Document, Place, nearest
 from segmentation_pipeline.specification.segmentation import SegmentationSpec
-from segmentation_pipeline.specification.sources import MISSING_CATEGORY, ColumnSpec
 from segmentation_pipeline.specification.strategies import NO_STRATEGY, Condition
 
 

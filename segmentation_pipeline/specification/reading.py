@@ -1,7 +1,7 @@
 """YAML files -> typed models, with errors that name the file, the line and the nearest name."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,13 +16,30 @@ Place = Sequence[str | int]
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML's safe loader, but a key that stands twice is an error, not the last one's victory."""
+    """YAML's safe loader, but a key that stands twice is an error, not the last one's victory.
+
+    And what looks like a date or number and is none (2025-13-45) is an error that has a line.
+    """
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ValueError, OverflowError):
+            kind = node.tag.rpartition(":")[2]
+            raise yaml.constructor.ConstructorError(
+                None, None, f"`{node.value}` is no {kind}; put it in quotes if it is text",
+                node.start_mark,
+            ) from None  # fmt: skip
 
 
 def _mapping_of_unique_keys(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: set[Any] = set()
     for key_node, _ in node.value:
         key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key, Hashable):
+            raise yaml.constructor.ConstructorError(
+                None, None, "a list or a mapping cannot be a key", key_node.start_mark
+            )
         if key in seen:
             raise yaml.constructor.ConstructorError(
                 None, None, f"the key `{key}` stands twice", key_node.start_mark
@@ -52,6 +69,8 @@ class Document:
             self.values: Any = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506
         except yaml.YAMLError as error:
             raise SpecificationError(_describe_syntax_error(path, error)) from None
+        except RecursionError:
+            raise SpecificationError(f"{path}: its values lie too deep in one another") from None
 
     def line(self, place: Place) -> int:
         """Find the line on which a place of the file stands, or the nearest one around it."""

@@ -6,11 +6,11 @@ with the line and the nearest name.
 
 from collections.abc import Iterable, Mapping
 
+from segmentation_pipeline.specification.columns import ColumnSpec
 from segmentation_pipeline.specification.customers import CustomersSpec
 from segmentation_pipeline.specification.expressions import referenced_columns
 from segmentation_pipeline.specification.features import Aggregate
 from segmentation_pipeline.specification.reading import Document, Place, nearest
-from segmentation_pipeline.specification.sources import ColumnSpec
 
 
 def customer_table_columns(customers: CustomersSpec) -> list[str]:
@@ -60,17 +60,18 @@ def check_aggregate(
             [*place, "source"],
             f"rows of `{aggregate.source}` have no `time`: it can't be summed up",
         )
+    columns = source.clean_columns
     if aggregate.column is not None:
-        check_names(document, [*place, "column"], [aggregate.column], source.columns)
-        refuse_guarded(document, [*place, "column"], [aggregate.column], source.columns, use)
+        check_names(document, [*place, "column"], [aggregate.column], columns)
+        refuse_guarded(document, [*place, "column"], [aggregate.column], columns, use)
         needs_number = aggregate.function in ("sum", "mean", "minimum", "maximum")
-        if needs_number and not source.columns[aggregate.column].is_numeric:
+        if needs_number and not columns[aggregate.column].is_numeric:
             raise document.error(
                 [*place, "column"],
                 f"`{aggregate.function}` needs a number, and "
-                f"`{aggregate.column}` is of type {source.columns[aggregate.column].type}",
+                f"`{aggregate.column}` is of type {columns[aggregate.column].type}",
             )
     if aggregate.where is not None:
         used = referenced_columns(aggregate.where)
-        check_names(document, [*place, "where"], used, source.columns)
-        refuse_guarded(document, [*place, "where"], used, source.columns, use)
+        check_names(document, [*place, "where"], used, columns)
+        refuse_guarded(document, [*place, "where"], used, columns, use)

@@ -71,6 +71,12 @@ class SegmentationSpec(ClosedModel):
                 )
             if feature.use == "clustering" and feature.criterion is None:
                 raise ValueError(f"feature `{name}` makes segments: say for which `criterion`")
+        for name, feature in self.features.items():
+            if feature.block in self.features:
+                raise ValueError(
+                    f"feature `{name}`: its block `{feature.block}` has the name of a feature: "
+                    "call it otherwise"
+                )
         if not any(feature.use == "clustering" for feature in self.features.values()):
             raise ValueError("no feature has `use: clustering`")
         return self

@@ -1,131 +1,34 @@
 """What a source is: its files, its key, its columns, and what may be wrong with it."""
 
-import datetime as dt
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from segmentation_pipeline.specification.closed import ClosedModel, Name, Share
-from segmentation_pipeline.specification.expressions import Expression
-from segmentation_pipeline.specification.formats import ColumnPlace, FileSettings
+from segmentation_pipeline.specification.columns import ColumnSpec
+from segmentation_pipeline.specification.expectations import (
+    DistributionChange,
+    Reference,
+    RowExpectation,
+)
+from segmentation_pipeline.specification.formats import FileSettings
+from segmentation_pipeline.specification.keys import (
+    KeyExpression,
+    KeyForm,
+    SourceKey,
+    Visitors,
+)
+from segmentation_pipeline.specification.row_shapes import IgnoredRows, LongTable
+from segmentation_pipeline.specification.source_checks import (
+    VISITOR_KEY,
+    check_exposures,
+    check_identity,
+    check_keys,
+    check_row_shapes,
+)
 
-SourceKind = Literal["survey", "crm", "transactions", "web", "exposures"]
-ColumnType = Literal["text", "category", "integer", "number", "date", "timestamp", "boolean"]
-EXPOSURE_STATUSES = ("sent", "delivered", "bounced")
-"""What a source of kind `exposures` can tell of a message."""
-NUMERIC_TYPES: tuple[ColumnType, ...] = ("integer", "number")
-MISSING_CATEGORY = "missing"
-"""The category that a missing value is, where `impute` says so and in profiles."""
+SourceKind = Literal["survey", "crm", "transactions", "web", "exposures", "identity"]
 RESERVED_COLUMNS = ("customer_id", "as_of", "load_id", "source_row")
-
-
-class Imputation(ClosedModel):
-    """What a missing value of a customer's column becomes."""
-
-    method: Literal["median", "mode", "constant", "missing_category", "exclude_customer"]
-    """`median` and `mode` are those of the night's customers; `missing_category` is the word
-    "missing", as a category of its own; `exclude_customer` leaves the customer out."""
-    value: str | float | bool | None = None
-    """The constant, with `method: constant`."""
-
-    @model_validator(mode="after")
-    def _constant_has_value(self) -> Self:
-        if (self.method == "constant") != (self.value is not None):
-            raise ValueError("`value` goes with `method: constant`, and only with it")
-        return self
-
-
-class ColumnSpec(ColumnPlace):
-    """One column of a source."""
-
-    type: ColumnType
-    """`text` is free text; a `category` is text from a limited list; ids are `text`."""
-    description: str = ""
-    """What it says about a customer, for the data dictionary."""
-    unit: str | None = None
-    """The unit of a number, such as `EUR/month`."""
-    formats: list[str] = []
-    """strptime formats of a date or timestamp, tried in order; ISO 8601 where none is given."""
-    null_words: list[str] = []
-    """Words that mean "no value" in this column, besides those of the source."""
-    aliases: dict[str, list[str]] = {}
-    """A category's proper name -> the spellings that mean it. Case and outer blanks don't count."""
-    categories: Annotated[list[str], Field(min_length=1)] | None = None
-    """The allowed categories, after aliases. Others become missing, and are counted."""
-    minimum: float | None = None
-    """The smallest possible value of a number. Smaller ones become missing, and are counted."""
-    maximum: float | None = None
-    """The largest possible value of a number."""
-    earliest: dt.date | None = None
-    """The earliest possible date (dates after the night's date are never possible)."""
-    maximum_rejected_share: Share = 0.05
-    """The share of impossible or unreadable values above which the night stops."""
-    maximum_null_share: Share = 0.5
-    """The share of rows without a value above which the night stops."""
-    personal: bool = False
-    """A personal column never leaves the warehouse: not published, logged or reported."""
-    sensitive: bool = False
-    """A sensitive column can be neither a feature nor a condition."""
-    impute: Imputation | None = None
-    """What a missing value becomes in `customers`; left missing where nothing is said."""
-
-    @model_validator(mode="after")
-    def _settings_fit_type(self) -> Self:
-        fits = {
-            "formats": self.type in ("date", "timestamp") or not self.formats,
-            "aliases": self.type == "category" or not self.aliases,
-            "categories": self.type == "category" or self.categories is None,
-            "minimum": self.type in NUMERIC_TYPES or self.minimum is None,
-            "maximum": self.type in NUMERIC_TYPES or self.maximum is None,
-            "earliest": self.type in ("date", "timestamp") or self.earliest is None,
-        }
-        for setting, is_fit in fits.items():
-            if not is_fit:
-                raise ValueError(f"`{setting}` makes no sense for a column of type {self.type}")
-        if self.impute is not None and self.impute.method == "median" and not self.is_numeric:
-            raise ValueError("only a number has a median: use `mode` or `constant`")
-        is_missing_category = self.impute is not None and self.impute.method == "missing_category"
-        if is_missing_category and self.type != "category":
-            raise ValueError("only a category can become the category `missing`")
-        self._check_spellings()
-        return self
-
-    def _check_spellings(self) -> None:
-        """Refuse a spelling that means two categories; case and blanks don't tell them apart."""
-        meanings = {_folded(name): name for name in {*self.aliases, *(self.categories or ())}}
-        for name, spellings in self.aliases.items():
-            for spelling in spellings:
-                if meanings.setdefault(_folded(spelling), name) != name:
-                    raise ValueError(
-                        f"the spelling `{spelling}` means both `{meanings[_folded(spelling)]}` and "
-                        f"`{name}`"
-                    )
-        if self.categories is not None and not set(self.aliases) <= set(self.categories):
-            unlisted = sorted(set(self.aliases) - set(self.categories))
-            raise ValueError(f"`aliases` leads to names that `categories` doesn't list: {unlisted}")
-
-    @property
-    def is_numeric(self) -> bool:
-        """Whether it holds numbers."""
-        return self.type in NUMERIC_TYPES
-
-
-def _folded(spelling: str) -> str:
-    return " ".join(spelling.split()).lower()
-
-
-class KeyExpression(ClosedModel):
-    """A customer's id as an SQL expression over the source's columns (all of them text there)."""
-
-    expression: Expression
-    """For instance `upper(trim(staff_id))`."""
-
-
-class RowNumberKey(ClosedModel):
-    """A customer's id made of the row's number, for a source without a key."""
-
-    row_number: Literal[True]
-    """Only for a source that is one file."""
 
 
 class FileDate(ClosedModel):
@@ -144,37 +47,30 @@ class Freshness(ClosedModel):
     """Older than this stops the night."""
 
 
-class RowExpectation(ClosedModel):
-    """Something that must hold for each row, as an SQL predicate over its columns."""
-
-    name: Name
-    """Its name in reports and in the Dagster graph."""
-    description: str = ""
-    """What it means, for people."""
-    predicate: Expression
-    """True for a good row. A predicate that is NULL holds, as in an SQL CHECK."""
-    quarantine: Literal["row", "none"] = "none"
-    """Whether a row that breaks it is left out of what follows."""
-    maximum_share: Share = 0.0
-    """The share of rows that may break it; above, `severity` decides."""
-    severity: Literal["error", "warning"] = "error"
-    """`error` stops the night; `warning` is shown."""
-
-
 class SourceSpec(FileSettings):
     """One source: a survey, a CRM table, transactions, or web events."""
 
     kind: SourceKind
     """`crm`: a row per customer, each load a dated snapshot. `survey`: answers with a time.
     `transactions` and `web`: events with a time, which only aggregates use. `exposures`: what
-    campaigns did, a row each time a `strategy` was `sent`, `delivered` or `bounced` (`status`)."""
+    campaigns did, a row each time a `strategy` was `sent`, `delivered` or `bounced` (`status`).
+    `identity`: which web visitor is which customer, a row each time one logged in, or a span."""
     description: str = ""
     """What it is, for people."""
     null_words: list[str] = ["", "NA", "N/A", "null", "NULL"]
     """Words that mean "no value" in every column. Outer blanks don't count."""
-    key: Name | list[Name] | KeyExpression | RowNumberKey
-    """What identifies the customer: a column, several (joined by `|`), an expression over the
-    columns' texts, or `row_number: true`."""
+    key: SourceKey
+    """What identifies the customer: a column, several (joined by `|`), a form of a column, an
+    expression over the columns' texts, or `row_number: true`."""
+    visitors: Visitors | None = None
+    """Of kind identity: which visitor a row names."""
+    identity: Name | None = None
+    """Of events whose `key` is a web visitor's id: the source of kind identity that says whose they
+    are. Events of visitors whom it doesn't name yet are kept, and join when it does."""
+    long: LongTable | None = None
+    """Where a CRM file has a row for each attribute of a customer."""
+    ignore_rows: list[IgnoredRows] = []
+    """Rows that are left aside before anything else is looked at, and counted by reason."""
     time: Name | None = None
     """The column that says when an answer was given or an event happened."""
     keep: Literal["latest", "first", "all"] = "latest"
@@ -190,6 +86,10 @@ class SourceSpec(FileSettings):
     """The columns to read. Columns of the file that are not listed are ignored, with a warning."""
     expectations: list[RowExpectation] = []
     """What must hold for its rows, besides what follows from types, ranges and lists."""
+    references: Reference | list[Reference] = []
+    """Which other source must know its ids, or several; see also `maximum_orphan_share`."""
+    distribution: DistributionChange = DistributionChange()
+    """How much its columns may differ from the last load."""
     minimum_rows: Annotated[int, Field(ge=0)] = 1
     """Fewer rows than this stop the night. Of `exposures` it may be 0: before the first campaign
     there is no file, or one without rows."""
@@ -201,6 +101,13 @@ class SourceSpec(FileSettings):
     """The share of rows that cannot be read at all above which the night stops."""
     maximum_orphan_share: Share = 0.05
     """The share of rows whose customer is unknown above which the night stops."""
+    maximum_unmapped_share: Share = 1.0
+    """With `identity`: the share of rows of visitors whom the map gives no customer (most visitors
+    never log in) above which the night stops."""
+    maximum_collision_share: Share | None = None
+    """The share of a file's ids that may stand there written in several ways, which `key` makes one
+    (`17` and `EMP-17`), before the night stops: they may be two customers. Where nothing is said,
+    none may in a CRM table whose key is a form; of others it is counted and warned of."""
     freshness: Freshness = Freshness()
     """How old its newest row may be."""
 
@@ -213,15 +120,12 @@ class SourceSpec(FileSettings):
                     f"a column can't be called `{name}`: the pipeline uses that name. Give it "
                     f"another one, with `header: {name}`"
                 )
-        for name in self.key_columns:
-            if name not in self.columns:
-                raise ValueError(f"`key` names `{name}`, which `columns` doesn't list")
-        if isinstance(self.key, RowNumberKey) and any(sign in self.path for sign in "*?["):
-            raise ValueError("a row number identifies a customer only within one file, not a glob")
-        if self.format == "database" and isinstance(self.key, RowNumberKey):
-            raise ValueError("rows of a database have no number: name the columns of its key")
+        check_keys(self)
+        self._check_answers()
         self._check_time()
-        self._check_exposures()
+        check_exposures(self)
+        check_identity(self)
+        check_row_shapes(self)
         if self.kind != "crm" and (self.snapshot_date is not None or self.approximate_dates):
             raise ValueError("`snapshot_date` and `approximate_dates` are for kind crm")
         if self.kind != "survey" and self.keep != "latest":
@@ -233,6 +137,8 @@ class SourceSpec(FileSettings):
     @property
     def key_columns(self) -> list[str]:
         """The columns that are the key, or parts of it; none of an expression."""
+        if isinstance(self.key, KeyForm):
+            return [self.key.column]
         if isinstance(self.key, str):
             return [self.key]
         return self.key if isinstance(self.key, list) else []
@@ -243,6 +149,11 @@ class SourceSpec(FileSettings):
                 raise ValueError(f"a source of kind {self.kind} needs `time`")
             if self.freshness != Freshness():
                 raise ValueError("`freshness` needs `time`, the column that says how old a row is")
+            if self.keep != "latest":
+                raise ValueError(
+                    f"`keep: {self.keep}` needs `time`, the column that says when an answer was "
+                    "given"
+                )
             return
         column = self.columns.get(self.time)
         if column is None:
@@ -250,27 +161,42 @@ class SourceSpec(FileSettings):
         if column.type not in ("date", "timestamp"):
             raise ValueError(f"`time` names `{self.time}`, which is neither date nor timestamp")
 
-    def _check_exposures(self) -> None:
-        if self.kind != "exposures":
-            if self.minimum_rows == 0:
-                raise ValueError("`minimum_rows: 0` is for kind exposures: no other may be empty")
-            return
-        strategy, status = self.columns.get("strategy"), self.columns.get("status")
-        if strategy is None or strategy.type not in ("text", "category"):
-            raise ValueError(
-                "exposures need a column `strategy`, text or category, that names the strategy as "
-                "the playbook does (`header` says what the file calls it)"
-            )
-        if status is None or status.categories is None:
-            raise ValueError(
-                "exposures need a category `status` with `categories: [sent, delivered, bounced]`; "
-                "`aliases` leads other words to them"
-            )
-        if "sent" not in status.categories or not {*status.categories} <= {*EXPOSURE_STATUSES}:
-            raise ValueError(
-                "the categories of `status` are `sent` and, where they are known, `delivered` and "
-                f"`bounced`; got {', '.join(status.categories)}"
-            )
+    def _check_answers(self) -> None:
+        """Refuse a column that has the name of a part of an answer."""
+        for name, column in self.columns.items():
+            for part in column.as_columns(name) if column.is_answer else ():
+                if part in self.columns:
+                    raise ValueError(
+                        f"`{part}` is made of `{name}`: give the column that is declared so "
+                        "another name (`header` keeps the name of the file)"
+                    )
+
+    @property
+    def referenced(self) -> list[Reference]:
+        """What `references` declares, as a list."""
+        return self.references if isinstance(self.references, list) else [self.references]
+
+    @property
+    def id_column(self) -> str:
+        """The column of its raw table that says whose a row is: a customer's id, or a visitor's."""
+        return "customer_id" if self.identity is None else VISITOR_KEY
+
+    @property
+    def id_columns(self) -> list[str]:
+        """The columns of its raw table that hold ids: a customer's, a visitor's, or both."""
+        return [self.id_column, *([VISITOR_KEY] if self.visitors is not None else [])]
+
+    @property
+    def makes_ids_one(self) -> bool:
+        """Whether its key can make one id of what is written in several ways."""
+        return isinstance(self.key, KeyForm | KeyExpression)
+
+    @property
+    def allowed_collisions(self) -> float:
+        """The share of ids that may be written in several ways before the night stops."""
+        if self.maximum_collision_share is not None:
+            return self.maximum_collision_share
+        return 0.0 if self.kind == "crm" and isinstance(self.key, KeyForm) else 1.0
 
     @property
     def is_attributes(self) -> bool:
@@ -279,8 +205,17 @@ class SourceSpec(FileSettings):
 
     @property
     def attribute_columns(self) -> dict[str, ColumnSpec]:
-        """The columns that become columns of `customers`."""
+        """The columns that become columns of `customers`, answers in parts."""
         if not self.is_attributes:
             return {}
-        keys = {*self.key_columns, self.time}
+        keys = {*self.key_columns, self.time, *(self.long.row_columns if self.long else ())}
         return {name: column for name, column in self.columns.items() if name not in keys}
+
+    @property
+    def clean_columns(self) -> dict[str, ColumnSpec]:
+        """The columns of a cleaned row: the declared ones, with their parts in place of answers."""
+        return {
+            part: declared
+            for name, column in self.columns.items()
+            for part, declared in column.as_columns(name).items()
+        }

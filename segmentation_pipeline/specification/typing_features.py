@@ -90,9 +90,10 @@ def belonging_parts(spec: SegmentationSpec) -> list[Any]:
         parts.append({"eligible": spec.eligible})
     if spec.typing is not None:
         parts.append({"typing": spec.typing.model_dump(mode="json", exclude={"in_profiles"})})
-        told = {"description", "unit", "words", "criterion"}
         features = sorted(spec.features.items())
-        parts.append({name: one.model_dump(mode="json", exclude=told) for name, one in features})
+        parts.append(
+            {name: one.model_dump(mode="json", exclude={*one.unfitted}) for name, one in features}
+        )
     return parts
 
 

@@ -22,7 +22,7 @@ from segmentation_pipeline.validation.quiet_great_expectations import (
     SQLDatasource,
     gx,
 )
-from segmentation_pipeline.warehouse import Connection, Table
+from segmentation_pipeline.warehouse import Connection
 
 VALIDATED = "validated"
 """The relation that is validated: a temporary view in the cursor's own catalogue."""
@@ -121,24 +121,21 @@ class DuckDBDatasource(SQLDatasource):
 
 
 @contextmanager
-def open_batch(
-    connection: Connection, table: Table, where: str | None = None
-) -> Iterator[tuple[Batch, OneConnectionEngine]]:
-    """Open a table or view as a GX batch over a cursor of the caller's connection.
+def open_batch(connection: Connection, query: str) -> Iterator[tuple[Batch, OneConnectionEngine]]:
+    """Open a query's rows as a GX batch over a cursor of the caller's connection.
 
-    `where` chooses rows by an SQL predicate. No second database is opened; leaving the block closes
+    No second database is opened; leaving the block closes
     the cursor, never the connection. What the caller has not committed is not seen. The batch reads
     the view `VALIDATED`, so that neither GX nor SQLAlchemy quotes the names of schema and table
     (GX would lower-case them).
 
     Raises:
-        warehouse.DatabaseError: there is no such table.
+        warehouse.DatabaseError: the query reads what is not there.
 
     """
     cursor = connection.cursor()
     try:
-        rows = f"SELECT * FROM {table.sql}" + (f" WHERE ({where}\n)" if where else "")
-        cursor.execute(f"CREATE TEMP VIEW {VALIDATED} AS {rows}")
+        cursor.execute(f"CREATE TEMP VIEW {VALIDATED} AS {query}")
         source, view = _whole_view(
             {
                 "creator": lambda: duckdb_engine.ConnectionWrapper(cursor),

@@ -14,11 +14,20 @@
 | `unique` | `column` or `columns` | | no key part NULL | no other row has this key |
 | `referential` | `column` or `columns` | `table`, `other_columns` | no key part NULL | is there |
 | `row_predicate` | | `predicate`, `where` (optional) | `where` is true | the SQL is not false |
+| `references` | | `source`, `other` | different ids | the other source knows the id |
+| `beside_customer` | | `source`, `predicate` | rows with a customer | the SQL is not false |
+| `distribution` | | `source` | rows since the last load | no column has changed (see `changes`) |
+| `missing_change` | `column` | `maximum` | the same | so has the share of missing values |
+| `shares_change` | `column` | `maximum` | the same, not NULL | so have the categories' shares |
+| `quantile_change` | `column` | `maximum` | the same, not NULL | so have the quartiles |
 
 A predicate that is NULL is not false, and holds, as in an SQL CHECK.
 
-Of the first four no single row is at fault: the table holds or not, and its result has no
-unexpected rows. Of the others, `mostly` is the share of the evaluated rows that must hold.
+Of the first four and of changes no single row is at fault: the table holds or not, and its result
+has no unexpected rows. Of the others, `mostly` is the share of the evaluated rows that must hold.
+
+What looks at more than the table itself (from `references` on) is counted elsewhere, and judged
+here: `validate_table` refuses it.
 """
 
 import datetime as dt
@@ -45,12 +54,28 @@ Kind = Literal[
     "unique",
     "referential",
     "row_predicate",
+    "references",
+    "beside_customer",
+    "distribution",
+    "missing_change",
+    "shares_change",
+    "quantile_change",
 ]
 Severity = Literal["error", "warning"]
 
-TABLE_LEVEL: frozenset[Kind] = frozenset(
-    {"row_count_between", "columns_exist", "columns_equal", "freshness"}
+Outcome = Literal["held", "failed", "not_run", "not_compared"]
+"""`not_run`: it raised, or lacks what it looks at. `not_compared`: there is nothing before yet."""
+
+CHANGES: frozenset[Kind] = frozenset(
+    {"distribution", "missing_change", "shares_change", "quantile_change"}
 )
+COUNTED_ELSEWHERE: frozenset[Kind] = CHANGES | {"references", "beside_customer"}
+TABLE_LEVEL: frozenset[Kind] = CHANGES | {
+    "row_count_between",
+    "columns_exist",
+    "columns_equal",
+    "freshness",
+}
 
 _NAME = re.compile(r"[a-z0-9_]+")
 _PARAMETER_TYPES: dict[str, tuple[type, ...]] = {
@@ -64,6 +89,8 @@ _PARAMETER_TYPES: dict[str, tuple[type, ...]] = {
     "other_columns": (tuple,),
     "predicate": (str,),
     "where": (str,),
+    "source": (str,),
+    "other": (str,),
 }
 
 
@@ -95,6 +122,12 @@ _SHAPES: dict[Kind, _Shape] = {
     "row_predicate": _Shape(
         frozenset(), required=frozenset({"predicate"}), optional=frozenset({"where"})
     ),
+    "references": _Shape(frozenset(), required=frozenset({"source", "other"})),
+    "beside_customer": _Shape(frozenset(), required=frozenset({"source", "predicate"})),
+    "distribution": _Shape(frozenset(), required=frozenset({"source"})),
+    "missing_change": _Shape(_ONE, required=frozenset({"maximum"})),
+    "shares_change": _Shape(_ONE, required=frozenset({"maximum"})),
+    "quantile_change": _Shape(_ONE, required=frozenset({"maximum"})),
 }
 
 
@@ -202,6 +235,7 @@ class ExpectationResult:
             about the table, 0 if it holds and 1 if it fails.
         exception: the class of the exception, if it could not run.
         message: the same in a sentence; names columns and counts.
+        is_compared: whether what it compares with was there; without it, it does not hold.
 
     """
 
@@ -212,6 +246,16 @@ class ExpectationResult:
     unexpected_share: float
     exception: str | None
     message: str
+    is_compared: bool = True
+
+    @property
+    def outcome(self) -> Outcome:
+        """Say in a word what became of it."""
+        if self.exception is not None:
+            return "not_run"
+        if not self.is_compared:
+            return "not_compared"
+        return "held" if self.success else "failed"
 
 
 def _require_one_of(what: str, given: str, allowed: Any, expectation: Expectation) -> None:

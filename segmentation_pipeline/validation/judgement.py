@@ -41,15 +41,26 @@ def judge_suite(
     unless the suite allows that by a floor of zero: a row count of `minimum` 0 for an empty table,
     a `not_null` of `mostly` 0 for an empty column.
     """
-    return [_judge(e, found[e.name], _may_be_empty(e, expectations, found)) for e in expectations]
+    return [
+        judge(e, found[e.name], may_be_empty=_may_be_empty(e, expectations, found))
+        for e in expectations
+    ]
 
 
-def _judge(
-    expectation: Expectation, found: Counts | DidNotRun, may_be_empty: bool
+def judge(
+    expectation: Expectation,
+    found: Counts | DidNotRun,
+    *,
+    may_be_empty: bool = False,
+    message: str | None = None,
 ) -> ExpectationResult:
+    """Turn what was found of one expectation into its result, as `judge_suite` does.
+
+    `message` says it in another sentence than the usual one, where it ran.
+    """
     if isinstance(found, DidNotRun):
-        message = f"could not run ({found.exception}), which is a failure"
-        return ExpectationResult(expectation, False, 0, 0, 1.0, found.exception, message)
+        failure = f"could not run ({found.exception}), which is a failure"
+        return ExpectationResult(expectation, False, 0, 0, 1.0, found.exception, failure)
     by_row = expectation.kind not in TABLE_LEVEL
     success = found.success and (not by_row or found.evaluated_rows > 0 or may_be_empty)
     return ExpectationResult(
@@ -63,9 +74,7 @@ def _judge(
             else float(not success)
         ),
         exception=None,
-        message=_table_message(expectation, found)
-        if not by_row
-        else _rows_message(expectation, found),
+        message=message or _usual_message(expectation, found),
     )
 
 
@@ -81,6 +90,12 @@ def _may_be_empty(
         e.kind == "not_null" and e.mostly == 0.0 and e.column in expectation.named_columns
         for e in expectations
     )
+
+
+def _usual_message(expectation: Expectation, counts: Counts) -> str:
+    if expectation.kind in TABLE_LEVEL:
+        return _table_message(expectation, counts)
+    return _rows_message(expectation, counts)
 
 
 def _rows_message(expectation: Expectation, counts: Counts) -> str:

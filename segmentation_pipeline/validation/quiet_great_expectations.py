@@ -18,6 +18,7 @@ with warnings.catch_warnings():
     )
     import great_expectations as gx
     from great_expectations.core.batch_definition import BatchDefinition
+    from great_expectations.core.id_dict import IDDict
     from great_expectations.core.metric_domain_types import MetricDomainTypes
     from great_expectations.core.metric_function_types import MetricPartialFunctionTypes
     from great_expectations.data_context.data_context.ephemeral_data_context import (
@@ -44,7 +45,8 @@ with warnings.catch_warnings():
     from great_expectations.expectations.core.expect_table_row_count_to_be_between import (
         ExpectTableRowCountToBeBetween,
     )
-    from great_expectations.expectations.expectation import BatchExpectation
+    from great_expectations.expectations.expectation import BatchExpectation, Expectation
+    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
     from great_expectations.expectations.metrics.metric_provider import metric_partial
     from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
 
@@ -61,6 +63,9 @@ __all__ = [
     "ExpectColumnValuesToNotBeNull",
     "ExpectTableColumnsToMatchSet",
     "ExpectTableRowCountToBeBetween",
+    "Expectation",
+    "ExpectationConfiguration",
+    "IDDict",
     "MetricDomainTypes",
     "MetricPartialFunctionTypes",
     "ProgressBarsConfig",

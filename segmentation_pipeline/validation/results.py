@@ -46,6 +46,7 @@ def validation_results_rows(
             "unexpected_rows": result.unexpected_rows,
             "unexpected_share": result.unexpected_share,
             "message": result.message,
+            "outcome": result.outcome,
         }
         for result in results
     ]
@@ -75,9 +76,16 @@ def record_results(
     values = [row[column.name] for row in rows for column in columns]
     with transaction(connection):
         connection.execute(f"CREATE TABLE IF NOT EXISTS {VALIDATION_RESULTS.sql} ({declared})")
+        # An earlier release made the table without it; `IF NOT EXISTS` leaves any other alone.
+        connection.execute(
+            f"ALTER TABLE {VALIDATION_RESULTS.sql} ADD COLUMN IF NOT EXISTS outcome VARCHAR"
+        )
         connection.execute(
             f"DELETE FROM {VALIDATION_RESULTS.sql} WHERE as_of = ? AND table_name = ?",
             [made.as_of, str(table)],
         )
-        connection.execute(f"INSERT INTO {VALIDATION_RESULTS.sql} VALUES {places}", values)
+        names = ", ".join(quote(column.name) for column in columns)
+        connection.execute(
+            f"INSERT INTO {VALIDATION_RESULTS.sql} ({names}) VALUES {places}", values
+        )
         record_build(connection, VALIDATION_RESULTS, build)

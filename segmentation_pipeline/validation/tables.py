@@ -4,13 +4,24 @@ What Great Expectations would let pass is refused: here a suite that is empty, o
 table would pass, and an expectation that could not run; in `judgement` one that looked at nothing.
 """
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from segmentation_pipeline.errors import ValidationFailedError
-from segmentation_pipeline.validation.expectations import Expectation, ExpectationResult
+from segmentation_pipeline.validation.expectations import (
+    COUNTED_ELSEWHERE,
+    Expectation,
+    ExpectationResult,
+)
 from segmentation_pipeline.validation.judgement import Counts, DidNotRun, judge_suite
-from segmentation_pipeline.warehouse import Connection, DatabaseError, Table, column_types
+from segmentation_pipeline.warehouse import (
+    Connection,
+    DatabaseError,
+    Table,
+    column_types,
+    literal,
+)
 
 if TYPE_CHECKING:
     from segmentation_pipeline.validation.duckdb_batches import OneConnectionEngine
@@ -23,13 +34,14 @@ def validate_table(
     expectations: Sequence[Expectation],
     *,
     where: str | None = None,
+    as_of: dt.date | None = None,
 ) -> list[ExpectationResult]:
     """Run a suite on a table or view, inside DuckDB; one result for each expectation, in order.
 
     The suite must have a `row_count_between` with a `minimum`; what else makes an expectation fail
     is told at `judgement.judge_suite`. `where` chooses rows by an SQL predicate (those of one
-    snapshot, for instance). Runs on a cursor of `connection`, which stays as it was; uncommitted
-    changes are not seen.
+    snapshot, for instance); `as_of` is a column of that name for predicates that speak of it. Runs
+    on a cursor of `connection`, which stays as it was; uncommitted changes are not seen.
 
     Raises:
         ValidationFailedError: the suite is empty, has no floor for the number of rows, or two of
@@ -51,7 +63,8 @@ def validate_table(
                 found[expectation.name] = fault
         runnable = [e for e in expectations if e.name not in found]
         if runnable:
-            found |= _run(cursor, table, where, runnable)
+            relation = _relation_sql(table, where, as_of)
+            found |= _run(cursor, relation, runnable)
     return judge_suite(expectations, found)
 
 
@@ -62,6 +75,11 @@ def _require_sound_suite(table: Table, expectations: Sequence[Expectation]) -> N
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValidationFailedError(f"{table} has several expectations named {', '.join(twice)}")
+    elsewhere = sorted(e.name for e in expectations if e.kind in COUNTED_ELSEWHERE)
+    if elsewhere:
+        raise ValidationFailedError(
+            f"{table}: {', '.join(elsewhere)} look at other tables too: counted elsewhere"
+        )
     if not any(e.kind == "row_count_between" and "minimum" in e.parameters for e in expectations):
         raise ValidationFailedError(
             f"{table} has no floor for its number of rows, and most expectations hold for an empty "
@@ -75,12 +93,17 @@ def _find_fault(expectation: Expectation, present: set[str]) -> DidNotRun | None
     return None if set(expectation.named_columns) <= present else DidNotRun("MissingColumn")
 
 
+def _relation_sql(table: Table, where: str | None, as_of: dt.date | None) -> str:
+    dated = "" if as_of is None else f", {literal(as_of)} AS as_of"
+    return f"SELECT *{dated} FROM {table.sql}" + (f" WHERE ({where}\n)" if where else "")
+
+
 def _run(
-    cursor: Connection, table: Table, where: str | None, expectations: Sequence[Expectation]
+    cursor: Connection, relation: str, expectations: Sequence[Expectation]
 ) -> dict[str, Counts | DidNotRun]:
     from segmentation_pipeline.validation.duckdb_batches import open_batch
 
-    with open_batch(cursor, table, where) as (batch, engine):
+    with open_batch(cursor, relation) as (batch, engine):
         return _evaluate(batch, engine, expectations)
 
 
@@ -93,6 +116,7 @@ def _evaluate(
     """
     from segmentation_pipeline.validation.duckdb_batches import VALIDATED
     from segmentation_pipeline.validation.quiet_great_expectations import gx
+    from segmentation_pipeline.validation.remembering import remembered_configurations
     from segmentation_pipeline.validation.translation import (
         RESULT_FORMAT,
         read_counts,
@@ -105,7 +129,9 @@ def _evaluate(
         name=VALIDATED, expectations=[to_great_expectations(e, VALIDATED) for e in expectations]
     )
     found: dict[str, Counts | DidNotRun] = {}
-    for result in batch.validate(suite, result_format=RESULT_FORMAT).results:
+    with remembered_configurations():
+        results = batch.validate(suite, result_format=RESULT_FORMAT).results
+    for result in results:
         configuration = result.expectation_config
         if configuration is not None and result.result:  # which is empty where it raised
             name = configuration.meta["name"]

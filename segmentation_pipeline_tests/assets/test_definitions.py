@@ -121,6 +121,7 @@ def test_every_validated_table_has_blocking_checks(repository):
     assert ("raw_crm", "publications__between") in by_name
     assert ("raw_web", "occurred_at__freshness_error") in by_name
     assert ("customers", "customer_id__unique") in by_name
+    assert ("customers", "web__references_crm") in by_name
     assert ("engagement/feature_matrix", "values__finite") in by_name
     assert ("engagement/segments", "contract") in by_name
     specs = {key: repository.asset_graph.get_check_spec(key) for key in checks}
@@ -128,6 +129,7 @@ def test_every_validated_table_has_blocking_checks(repository):
     assert warnings == {
         "customer_id__unique",
         "occurred_at__freshness_warning",
+        "table__distribution",
         "every_segment_has_a_strategy",
         "no_drift_alarm",
         "no_challenger_waits",

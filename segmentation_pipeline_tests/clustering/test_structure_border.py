@@ -6,6 +6,7 @@ from segmentation_pipeline.clustering.structure.border import (
     _worst_pair,
     _zone_counts,
     border_test,
+    centres_of,
     dithered_splits,
     neighbouring_pairs,
 )
@@ -135,6 +136,36 @@ def test_noise_places_no_centroid():
     features = [RawFeature(f"x{i}", column, "continuous") for i, column in enumerate(matrix.T)]
     splits = dithered_splits(features, columns, seed=0)
     assert border_test(matrix, with_noise(matrix, 0, 2), splits, with_noise, seed=0).separates(7)
+
+
+def test_outliers_pull_means_and_not_medians():
+    """Two groups, each with a twentieth of its customers very far out, on either side."""
+    rng = np.random.default_rng(7)
+    matrix = np.r_[rng.normal(size=(300, 2)), rng.normal([12.0, 0.0], size=(300, 2))]
+    matrix[:15, 1] += 2_000.0
+    matrix[300:315, 1] -= 2_000.0
+    truth = np.repeat([0, 1], 300)
+    medians = centres_of(matrix, truth, np.arange(2), "median")
+    assert np.abs(medians - [[0.0, 0.0], [12.0, 0.0]]).max() < 0.3
+    assert centres_of(matrix, truth, np.arange(2), "mean")[0, 1] > 90.0
+
+    def nearest(rows, seed, k):
+        return (rows[:, 0] > 6.0).astype(np.intp)
+
+    features = [RawFeature(f"x{i}", column, "continuous") for i, column in enumerate(matrix.T)]
+    splits = dithered_splits(features, columns, seed=0)
+    by_mean, by_median = (
+        border_test(matrix, truth, splits, nearest, seed=0, centre=centre)
+        for centre in ("mean", "median")
+    )
+    assert not by_mean.separates(7)
+    assert by_median.separates(7)
+    assert by_median.depth > 0.9
+
+
+def test_between_centres_at_the_same_place_everybody_is_at_the_border():
+    matrix = np.zeros((9, 2))
+    assert _zone_counts(matrix, np.zeros((2, 2)), np.array([[0, 1]])).tolist() == [[9, 0, 0]]
 
 
 def test_threads_do_not_change_a_figure():

@@ -44,7 +44,7 @@ def truth(homes, drift):
 def ratio_to_moves(homes, drift, night):
     """How many times the usual contract value, customer by customer (it is rounded to tens)."""
     ours, usual = (crm(homes, one, night).contract_value_eur for one in (drift, "moves"))
-    large = usual > 1000
+    large = usual.index[usual > 1000]
     return (ours[large] / usual[large]).dropna()
 
 
@@ -87,7 +87,7 @@ def test_gradual_drift_is_growth_of_every_number_by_a_constant_share_a_night(hom
 
 def test_a_sudden_change_raises_contracts_from_its_night_on_and_touches_nothing_else(homes):
     _, made = homes["sudden"]
-    assert made.changes_on == MIDDLE.isoformat()
+    assert made.changes_on == (MIDDLE.isoformat(),)
     for night in NIGHTS:
         name = f"crm/crm_{night}.parquet"
         is_same = (
@@ -113,7 +113,7 @@ def test_a_new_group_joins_on_one_night_in_a_segment_of_its_own(homes):
     group = planted_truth[planted_truth.segment == "key_accounts"]
     members = set(group.customer_id)
 
-    assert made.changes_on == MIDDLE.isoformat()
+    assert made.changes_on == (MIDDLE.isoformat(),)
     assert len(members) == 0.15 * CUSTOMERS
     assert group.as_of.min() == MIDDLE
     assert made.segments["engagement"]["key_accounts"] == len(members)
@@ -136,6 +136,32 @@ def test_a_new_group_joins_on_one_night_in_a_segment_of_its_own(homes):
     assert others.set_index(key).segment.to_dict() == (
         truth(homes, "moves").set_index(key).segment.to_dict()
     )
+
+
+def test_together_everything_happens_on_its_own_night(homes):
+    _, made = homes["together"]
+    joined, raised = (planted.LAST_NIGHT - dt.timedelta(days=back) for back in (6, 3))
+    members = set(truth(homes, "together").query("segment == 'key_accounts'").customer_id)
+
+    assert made.changes_on == (joined.isoformat(), raised.isoformat())
+    assert len(members) == 0.1 * CUSTOMERS
+    for night in NIGHTS:
+        there = members & set(crm(homes, "together", night).index)
+        assert len(there) == (len(members) if night >= joined else 0)
+        # Growth all the time, and the raise from its night on.
+        grown = 0.002 * NIGHTS.index(night) + (0.47 if night >= raised else 0)
+        ratios = ratio_to_moves(homes, "together", night)
+        assert ratios.median() == pytest.approx(np.exp(grown), abs=0.002)
+    usual, ours = (
+        pd.concat(pd.read_parquet(path) for path in source(homes, drift, "web").iterdir())
+        for drift in ("moves", "together")
+    )
+    # Who is never a customer has another number where there are newcomers, and so other events.
+    others = truth(homes, "moves").customer_id
+    more = ours[~ours.event_id.isin(usual.event_id) & ours.staff_id.isin(others)]
+    assert len(more) > 0
+    assert set(more.event) == {planted.LIFTED_EVENT}
+    assert more.occurred_at.dt.date.min() > NIGHTS[0]
 
 
 @pytest.mark.parametrize("drift", SCENARIOS)

@@ -3,7 +3,7 @@ import datetime as dt
 import pytest
 
 from segmentation_pipeline.ingestion import typing_sql
-from segmentation_pipeline.specification.sources import ColumnSpec
+from segmentation_pipeline.specification.columns import ColumnSpec
 from segmentation_pipeline.warehouse import literal, open_in_memory
 
 at = dt.datetime.fromisoformat

@@ -6,11 +6,18 @@ import pytest
 
 from segmentation_pipeline.contracts import CONTRACTS
 from segmentation_pipeline.errors import MeasurementError
+from segmentation_pipeline.kept import keep_from
 from segmentation_pipeline.measurement.kpis import make_segment_kpis
 from segmentation_pipeline.segments.movements import record_night
 from segmentation_pipeline.segments.nights import Night
 from segmentation_pipeline.specification.customers import CustomersSpec
-from segmentation_pipeline.warehouse import Build, Table, column_types, open_warehouse, write_table
+from segmentation_pipeline.warehouse import (
+    Build,
+    Table,
+    column_types,
+    open_warehouse,
+    write_table,
+)
 
 VISITS = {"kind": "mean", "source": "web", "function": "count", "window_days": 2}
 ACTIVE = {"kind": "binary", "source": "web", "function": "count", "window_days": 2}
@@ -241,6 +248,28 @@ def test_rows_that_are_gone_with_their_old_files_correct_nothing(home):
     home.night(16, {"a": "1", "b": "1"}, longer)
     # Of a new definition the earlier dates are told only where the rows go back far enough.
     assert [date.day for (date,) in home.rows("kpi_date", "segment_id = 'x-1'")] == [14, 15, 16]
+
+
+def test_dates_that_are_kept_no_longer_are_not_measured_again(home):
+    spec, everybody = make_spec(visits=VISITS), {"a": "1", "b": "1"}
+    home.load(("a", 1), ("b", 1), ("a", 10))
+    for number in (10, 11):
+        home.night(number, everybody, spec)
+    before = home.of("visits", 10)
+    # Who was in which segment on the tenth is known of some customers only, since spells were cut.
+    keep_from(home.connection, "segment_history", day(11))
+
+    home.load(("b", 10))
+    made = home.night(12, everybody, spec)
+
+    assert made.corrected == (day(11),)
+    assert home.of("visits", 10) == before
+    # Figures that were cut stay away, though the rows that they were made of are there.
+    keep_from(home.connection, "segment_kpis", day(12))
+    for table in ("kpi_figures", "kpi_inputs"):
+        home.connection.execute(f"DELETE FROM x.{table} WHERE kpi_date < DATE '{day(12)}'")
+    assert home.night(13, everybody, spec).corrected == ()
+    assert {date for (date,) in home.rows("kpi_date")} == {day(12), day(13)}
 
 
 def test_a_date_in_the_middle_that_is_run_again_has_its_own_segments(home):

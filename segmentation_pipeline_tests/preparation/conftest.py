@@ -11,8 +11,8 @@ import pytest
 
 from segmentation_pipeline.ingestion import raw_table
 from segmentation_pipeline.ingestion.loads import make_audit_tables
-from segmentation_pipeline.ingestion.typing_sql import SQL_TYPES
 from segmentation_pipeline.preparation import CustomersSummary, events_sql, make_customers
+from segmentation_pipeline.specification.columns import SQL_TYPES
 from segmentation_pipeline.specification.customers import CustomersSpec
 from segmentation_pipeline.warehouse import (
     Build,

@@ -1,6 +1,7 @@
 """A home whose work tables are made by hand: six customers, two segmentations, known rows."""
 
 import datetime as dt
+import importlib.util
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from segmentation_pipeline.contracts import CONTRACTS
+from segmentation_pipeline.contracts import CONTRACTS, Contract
 from segmentation_pipeline.publication import (
     Publication,
     ReadySegmentation,
@@ -136,7 +137,7 @@ class Workbench:
             WHERE as_of = {literal(build.as_of)} AND table_name IN ({names});
             INSERT INTO core.validation_results
             SELECT {made}, unnest([{names}]), 'table__row_count', 'row_count_between', NULL,
-                '{severity}', {success}, 6, 0, 0, '6 rows'
+                '{severity}', {success}, 6, 0, 0, '6 rows', 'held'
             """
         )
 
@@ -372,3 +373,15 @@ def first_night(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def after_first_night(workbench: Workbench, first_night: Path) -> None:
     """The first night of `workbench` has been published."""
     shutil.copytree(first_night, workbench.home.path, symlinks=True, dirs_exist_ok=True)
+
+
+@pytest.fixture
+def few_tables(monkeypatch: pytest.MonkeyPatch) -> Mapping[str, Contract]:
+    """Publish half of the tables, one of each kind: for tests that publish again and again."""
+    path = Path(__file__).with_name("dying_publisher.py")
+    found = importlib.util.spec_from_file_location(path.stem, path)
+    dying_publisher = importlib.util.module_from_spec(found)
+    found.loader.exec_module(dying_publisher)
+    for module in dying_publisher.modules_with_contracts():
+        monkeypatch.setattr(module, "CONTRACTS", dying_publisher.FEW_TABLES)
+    return dying_publisher.FEW_TABLES

@@ -115,7 +115,7 @@ def test_the_same_files_are_news_once_somebody_was_erased(two_nights, night):
 
 
 def test_killed_at_any_step_readers_see_a_whole_version_and_a_second_call_finishes(
-    workbench, night
+    workbench, night, few_tables
 ):
     workbench.publish(night(1))
     steps = []

@@ -8,7 +8,15 @@ import pytest
 
 from segmentation_pipeline import contracts
 from segmentation_pipeline.contracts import CONTRACTS
-from segmentation_pipeline.publication import audit, building, tables, verify, work_tables
+from segmentation_pipeline.errors import PublicationError
+from segmentation_pipeline.publication import (
+    audit,
+    building,
+    current_version,
+    tables,
+    verify,
+    work_tables,
+)
 from segmentation_pipeline.specification.home import load_home
 
 FIRST, SECOND, THIRD = (dt.date(2025, 6, day) for day in (1, 2, 3))
@@ -229,6 +237,27 @@ def test_a_date_between_makes_only_the_older_segmentation_current(workbench, nig
     assert workbench.read(
         "SELECT DISTINCT segmentation, as_of, is_stale FROM segments ORDER BY ALL"
     ) == [("engagement", THIRD, False), ("profession", SECOND, True)]
+
+
+def test_rows_of_an_earlier_release_that_lack_what_all_must_have_need_a_whole_night(
+    workbench, night, monkeypatch
+):
+    segments = CONTRACTS["segments"]
+    columns = tuple(column for column in segments.columns if column.name != "is_noise")
+    earlier = {**CONTRACTS, "segments": replace(segments, columns=columns)}
+    with monkeypatch.context() as patched:
+        for module in (contracts, audit, building, tables):
+            patched.setattr(module, "CONTRACTS", earlier)
+        first = workbench.publish(night(1)).manifest
+
+    told = "Rows of profession are of an earlier release: the first night of this one is for all"
+    with pytest.raises(PublicationError, match=told):
+        workbench.of("engagement").publish(night(2))
+    assert current_version(workbench.home.published) == first
+
+    workbench.publish(night(2))
+
+    assert verify(workbench.home.published) == []
 
 
 def test_what_an_earlier_release_published_is_copied_as_far_as_it_goes(

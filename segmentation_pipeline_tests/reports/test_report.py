@@ -357,6 +357,7 @@ def result(success=True, unexpected=0, severity="error", expectation="age__betwe
         ([result(success=False, unexpected=3, severity="warning")],
          "The data are in order, with 1 warning."),
         ([result(success=False, unexpected=3)], "1 check failed: see below."),
+        ([result(), result(success=False) | {"outcome": "not_compared"}], "The data are in order."),
     ],
 )  # fmt: skip
 def test_data_quality_is_said_in_a_sentence(home, results, told):
@@ -365,6 +366,13 @@ def test_data_quality_is_said_in_a_sentence(home, results, told):
     assert text.count(told) == 2
     if any(row["unexpected_rows"] for row in results):
         assert "customers age: between 3 of 300 rows do not hold" in text
+
+
+def test_a_first_load_is_counted_apart(home):
+    first = result(success=False, severity="warning") | {"outcome": "not_compared"}
+    text = text_of(render_report(edition(validation_results=[result(), first]), home))
+
+    assert "1 held, 0 did not, and 1 had no earlier load to compare with." in text
 
 
 def test_gaps_are_told_apart_from_what_is_wrong(home):

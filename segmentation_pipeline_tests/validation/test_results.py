@@ -3,7 +3,7 @@ import datetime as dt
 import pytest
 
 from segmentation_pipeline.contracts import CONTRACTS
-from segmentation_pipeline.errors import StaleUpstreamError
+from segmentation_pipeline.errors import StaleUpstreamError, ValidationFailedError
 from segmentation_pipeline.validation import (
     VALIDATION_RESULTS,
     Expectation,
@@ -11,6 +11,7 @@ from segmentation_pipeline.validation import (
     record_results,
     validate_table,
 )
+from segmentation_pipeline.validation.changes import not_compared
 from segmentation_pipeline.warehouse import (
     Build,
     Table,
@@ -98,3 +99,33 @@ def test_the_table_is_that_of_the_contract(connection):
     record_results(connection, TABLE, validate_table(connection, TABLE, SUITE), MADE)
     columns = CONTRACTS["validation_results"].columns
     assert column_types(connection, VALIDATION_RESULTS) == {c.name: c.type for c in columns}
+
+
+def test_a_table_of_an_earlier_release_gets_the_outcome(connection):
+    results = validate_table(connection, TABLE, SUITE)
+    record_results(connection, TABLE, results, MADE)
+    connection.execute(f"ALTER TABLE {VALIDATION_RESULTS.sql} DROP outcome")
+
+    record_results(connection, TABLE, results, MADE)
+
+    assert connection.execute(
+        f"SELECT expectation, outcome FROM {VALIDATION_RESULTS.sql} ORDER BY ALL"
+    ).fetchall() == [("age", "failed"), ("key", "failed"), ("rows", "held")]
+
+
+def test_what_did_not_run_or_was_not_compared_has_an_outcome_of_its_own(connection):
+    missing = Expectation("gone", "not_null", "gone")
+    (*_, gone) = validate_table(connection, TABLE, [*SUITE, missing])
+    first = not_compared(SUITE[1], 3, "it is the first")
+
+    assert [one.outcome for one in (gone, first)] == ["not_run", "not_compared"]
+    assert (gone.success, first.success) == (False, False)
+    # What has nothing to compare with stops nothing.
+    assert blocking_failures([gone, first]) == [gone]
+
+
+def test_what_looks_at_other_tables_is_not_counted_here(connection):
+    across = Expectation("known", "references", parameters={"source": "a", "other": "b"})
+
+    with pytest.raises(ValidationFailedError, match="known look at other tables too"):
+        validate_table(connection, TABLE, [*SUITE, across])

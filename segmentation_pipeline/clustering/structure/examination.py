@@ -17,7 +17,12 @@ from segmentation_pipeline.clustering.stability import (
     FitPredict,
     cluster_stability,
 )
-from segmentation_pipeline.clustering.structure.border import Split, border_test, dithered_splits
+from segmentation_pipeline.clustering.structure.border import (
+    Centre,
+    Split,
+    border_test,
+    dithered_splits,
+)
 from segmentation_pipeline.clustering.structure.null_test import NullTest, null_test
 from segmentation_pipeline.clustering.structure.one_split import one_split
 from segmentation_pipeline.clustering.structure.raw_features import (
@@ -117,6 +122,7 @@ def examine(
     fit_predict: FitPredict,
     *,
     n_resamples: int = N_RESAMPLES,
+    centre: Centre = "mean",
     workers: int = 1,
 ) -> Evidence:
     """The evidence for one partition of the sample.
@@ -127,13 +133,20 @@ def examine(
         fit_predict: refits the algorithm that made them. It sees from 600 to 2,500 of the rows:
             where a parameter depends on the number of customers, it must follow.
         n_resamples: bootstrap draws of the stability.
+        centre: what a segment's centre is in the border test.
         workers: threads.
 
     """
     segments, sizes = np.unique(labels[labels != NOISE], return_counts=True)
     n_segments = len(segments)
     border = border_test(
-        sample.matrix, labels, sample.splits, fit_predict, seed=sample.seed, workers=workers
+        sample.matrix,
+        labels,
+        sample.splits,
+        fit_predict,
+        seed=sample.seed,
+        centre=centre,
+        workers=workers,
     )
     few = slice(STABILITY_ROWS if n_segments <= BOOTSTRAP_UP_TO else None)
     stability = cluster_stability(

@@ -90,7 +90,8 @@ class _Fit:
 
 def _lloyd(matrix: Matrix, starts: Sequence[Matrix], iterations: int) -> list[_Fit]:
     """Lloyd's algorithm from each start, all of them in step."""
-    everyone = np.arange(len(matrix))
+    n_customers = len(matrix)
+    everyone = np.arange(n_customers)
     columns = np.ascontiguousarray(matrix.T)
     tolerance = TOLERANCE * float(matrix.var(axis=0).mean())
     fits = [_Fit(start, everyone, np.inf) for start in starts]
@@ -99,15 +100,17 @@ def _lloyd(matrix: Matrix, starts: Sequence[Matrix], iterations: int) -> list[_F
         stacked = np.vstack([fits[i].centroids for i in active])
         bounds = np.cumsum([0] + [len(fits[i].centroids) for i in active])
         # |x - c|^2 without |x|^2, which is the same for every centroid.
-        distances = stacked @ columns
-        distances *= -2.0
+        distances = (-2.0 * stacked) @ columns
         distances += np.einsum("ij,ij->i", stacked, stacked)[:, None]
-        member = np.zeros_like(distances)
-        nearest = []
-        for low, high in pairwise(bounds):
-            nearest.append(distances[low:high].argmin(axis=0))
-            member[low + nearest[-1], everyone] = 1.0
-        sizes = member.sum(axis=1, keepdims=True)
+        nearest = np.empty((len(active), n_customers), dtype=np.intp)
+        for labels, (low, high) in zip(nearest, pairwise(bounds), strict=True):
+            distances[low:high].argmin(axis=0, out=labels)
+        rows = nearest + bounds[:-1, None]
+        sizes = np.bincount(rows.ravel(), minlength=len(stacked)).astype(np.float64)[:, None]
+        # In the room of the distances, which are no longer needed.
+        member = distances
+        member.fill(0.0)
+        member.ravel()[(rows * n_customers + everyone).ravel()] = 1.0
         means = np.where(sizes > 0.0, member @ matrix / np.maximum(sizes, 1.0), stacked)
         # |x - mean|^2, again without |x|^2.
         inertias = np.add.reduceat(-(sizes * means * means).sum(axis=1), bounds[:-1])

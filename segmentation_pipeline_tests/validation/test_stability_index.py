@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from segmentation_pipeline.measurement.stability_index import stability_index
+from segmentation_pipeline.validation.stability_index import stability_index
 
 
 def test_two_bins_by_hand():
