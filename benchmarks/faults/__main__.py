@@ -9,6 +9,7 @@ makes docs/reliability.md of it. Commands that take long or need the package ind
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -77,8 +78,10 @@ def run_tests(names: Sequence[str]) -> dict[str, list[str]]:
         paths = [f"{TESTS}/{name}" for name in names]
         options = ["-q", "--numprocesses", "2", "--junitxml", str(report)]
         command = [sys.executable, "-m", "pytest", *options, *paths]
+        # The suite kills at the steps of some tables of each kind; here it is those of all.
+        thorough = {**os.environ, "KILL_AT_ALL_TABLES": "yes"}
         # Outcomes are read from the report: a test that fails is no failure of this command.
-        done = subprocess.run(command, cwd=REPOSITORY, stdout=sys.stderr, check=False)
+        done = subprocess.run(command, cwd=REPOSITORY, env=thorough, stdout=sys.stderr, check=False)
         if not report.exists():
             sys.exit(f"pytest ended with {done.returncode} and without a report")
         cases = list(ET.parse(report).iter("testcase"))
