@@ -1,6 +1,7 @@
 """One night in this process, as the command line runs it: the same graph as in Dagster's UI."""
 
 import datetime as dt
+import gc
 import logging
 import os
 from collections.abc import Callable, Iterator
@@ -134,6 +135,23 @@ def _instance(home_path: Path) -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
+@contextmanager
+def _seldom_collecting() -> Iterator[None]:
+    """Look for cyclic garbage a hundred times more seldom than Python does by itself.
+
+    Dagster and Great Expectations hold a million objects and leave little behind: of the 22 s of
+    processor time of a small night, 1.7 s went into looking for it 1,700 times.
+    """
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(100 * before[0], *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
+
+
 def _execute(
     definitions: dg.Definitions,
     job_name: str,
@@ -143,13 +161,14 @@ def _execute(
 ) -> dg.ExecuteInProcessResult:
     job = definitions.resolve_job_def(job_name)
     steps.start(len(job.nodes))
-    return job.execute_in_process(
-        partition_key=as_of.isoformat(),
-        instance=instance,
-        raise_on_error=False,
-        tags={STARTED_BY: "command line"},
-        run_config={"loggers": {"console": {}}},
-    )
+    with _seldom_collecting():
+        return job.execute_in_process(
+            partition_key=as_of.isoformat(),
+            instance=instance,
+            raise_on_error=False,
+            tags={STARTED_BY: "command line"},
+            run_config={"loggers": {"console": {}}},
+        )
 
 
 def _completed_segmentations(result: dg.ExecuteInProcessResult) -> set[str]:

@@ -17,10 +17,10 @@ def model():
         metric="euclidean",
         feature_names=("age", "visits"),
         arrays={
-            "centroids": np.array([[0.1, 1 / 3], [2.0, -0.0]]),
+            "prototypes": np.array([[0.1, 1 / 3], [2.0, -0.0]]),
             "sizes": np.array([7, 5], dtype=np.int32),
         },
-        parameters={"k": 2, "seed": 1, "note": "a b", "starts": [1.5, None, True]},
+        parameters={"segments": 2, "seed": 1, "note": "a b", "starts": [1.5, None, True]},
     )
 
 
@@ -30,15 +30,15 @@ def test_round_trip(model, tmp_path):
     assert (loaded.algorithm, loaded.metric) == ("k_means", "euclidean")
     assert loaded.feature_names == ("age", "visits")
     assert dict(loaded.parameters) == dict(model.parameters)
-    assert list(loaded.arrays) == ["centroids", "sizes"]
+    assert list(loaded.arrays) == ["prototypes", "sizes"]
     for name, array in model.arrays.items():
         assert loaded.arrays[name].dtype == array.dtype
         assert loaded.arrays[name].tobytes() == array.tobytes()
         assert not loaded.arrays[name].flags.writeable
     assert sorted(path.name for path in tmp_path.rglob("*")) == [
         "1",
-        "centroids.npy",
         "manifest.json",
+        "prototypes.npy",
         "sizes.npy",
     ]
     assert set(json.loads((tmp_path / "1/manifest.json").read_text())["versions"]) == {
@@ -51,26 +51,26 @@ def test_round_trip(model, tmp_path):
 def test_the_same_model_has_the_same_digest_and_another_another(model, tmp_path):
     digest = save_model(model, tmp_path / "1")
     assert save_model(model, tmp_path / "2") == digest
-    moved = {**model.arrays, "centroids": np.nextafter(model.arrays["centroids"], 9)}
+    moved = {**model.arrays, "prototypes": np.nextafter(model.arrays["prototypes"], 9)}
     other = SegmentModel("k_means", "euclidean", model.feature_names, moved, model.parameters)
     assert save_model(other, tmp_path / "3") != digest
 
 
 def test_what_was_given_can_change_and_the_model_does_not(model):
     centroids = np.zeros((1, 2))
-    made = SegmentModel("k_means", "euclidean", ("a", "b"), {"centroids": centroids}, {})
+    made = SegmentModel("k_means", "euclidean", ("a", "b"), {"prototypes": centroids}, {})
     centroids[0, 0] = 5
-    assert made.arrays["centroids"][0, 0] == 0
+    assert made.arrays["prototypes"][0, 0] == 0
     with pytest.raises(TypeError):
         made.arrays["x"] = centroids
     with pytest.raises(ValueError, match="read-only"):
-        made.arrays["centroids"][0, 0] = 1
+        made.arrays["prototypes"][0, 0] = 1
 
 
 def cut(folder):
-    path = folder / "centroids.npy"
+    path = folder / "prototypes.npy"
     path.write_bytes(path.read_bytes()[:-1])
-    return "centroids.npy is not the file"
+    return "prototypes.npy is not the file"
 
 
 def flip(folder):
@@ -88,13 +88,13 @@ def flip_manifest(folder):
 
 
 def replace_with_pickle(folder):
-    (folder / "centroids.npy").write_bytes(pickle.dumps([1]))
-    return "centroids.npy is not the file"
+    (folder / "prototypes.npy").write_bytes(pickle.dumps([1]))
+    return "prototypes.npy is not the file"
 
 
 def empty_file(folder):
-    (folder / "centroids.npy").write_bytes(b"")
-    return "centroids.npy is not the file"
+    (folder / "prototypes.npy").write_bytes(b"")
+    return "prototypes.npy is not the file"
 
 
 def remove(folder):
@@ -139,9 +139,9 @@ def test_a_manifest_that_lies_about_an_array_is_refused(model, tmp_path):
     honest = json.loads(path.read_text())
     for key, value, found in (("shape", [4], r"\[2, 2\]"), ("dtype", "<f4", "holds <f8")):
         lie = json.loads(json.dumps(honest))
-        lie["arrays"]["centroids"][key] = value
+        lie["arrays"]["prototypes"][key] = value
         path.write_text(json.dumps(lie))
-        with pytest.raises(ClusteringError, match=rf"centroids.npy .*{found}"):
+        with pytest.raises(ClusteringError, match=rf"prototypes.npy .*{found}"):
             load_model(tmp_path / "1", hashlib.sha256(path.read_bytes()).hexdigest())
     path.write_text(json.dumps({**honest, "format": 2}))
     with pytest.raises(ClusteringError, match="has the format 2"):

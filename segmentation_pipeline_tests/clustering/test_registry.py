@@ -26,7 +26,7 @@ def model_of(value):
         "k_means",
         "euclidean",
         ("x",),
-        {"centroids": np.array([[value], [9.0]])},
+        {"prototypes": np.array([[value], [9.0]])},
         {"segments": 2},
     )
 
@@ -62,7 +62,7 @@ def test_a_champion_is_read_back_with_its_arrays(connection, tmp_path):
     assert (record.run_id, record.algorithm, record.reason) == ("run-1.0", "k_means", "first model")
     assert record.folder(tmp_path / "models") == tmp_path / "models/engagement/1"
     loaded = load_champion(tmp_path / "models", record)
-    assert loaded.arrays["centroids"].tolist() == [[1], [9]]
+    assert loaded.arrays["prototypes"].tolist() == [[1], [9]]
     assert library_mismatch(record) is None
 
 
@@ -122,7 +122,7 @@ def test_a_run_killed_between_files_and_record_changes_nothing(connection, tmp_p
     assert champion(connection, "engagement", day(2)) == first
     second = promote(connection, tmp_path, 3.0, day(2))
     assert second.model_version == 2
-    assert load_champion(tmp_path / "models", second).arrays["centroids"][0, 0] == 3
+    assert load_champion(tmp_path / "models", second).arrays["prototypes"][0, 0] == 3
 
 
 def test_a_failed_record_leaves_the_champion_before_it(connection, tmp_path, monkeypatch):

@@ -230,6 +230,7 @@ def test_progress_is_told_step_by_step(workbench, night):
     assert steps == [
         "check what was validated",
         "look at the version before",
+        "cut what is no longer kept",
         "count segments against each other",
         *(f"write {name}" for name in tables),
         *(f"write {name} as Parquet" for name in tables),
