@@ -121,6 +121,8 @@ def judge_control(control: Home) -> Iterator[Wanted]:
     yield Wanted("warnings of features", str(warnings), "none is wanted, few are allowed", True)
     versions = control.ask("SELECT count(*) FROM model_versions")[0][0]
     yield Wanted("models that there ever were", str(versions), "1", versions == 1)
+    moved = control.ask("SELECT max(churn_share) FROM segment_nights")[0][0]
+    yield Wanted("largest share that moved in a night", f"{moved:.2%}", "< 1 %", moved < 0.01)
     won = control.ask(
         "SELECT count(*) FROM strategy_effects WHERE verdict LIKE 'more by%'"
         " OR verdict LIKE 'less by%'"

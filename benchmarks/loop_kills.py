@@ -7,11 +7,11 @@ night fits a model, the second keeps it, the third finds the change, fits a chal
 it, the fourth watches it and lets the gates decide, on the fifth it is in force. Each has KPIs,
 and an experiment that draws customers.
 
-An undisturbed replay tells which steps each night has, and how long they take. Of all steps of all
-nights so many as there are kills are chosen, evenly; the process is killed (SIGKILL) at the start
-of every other one, and at a drawn moment within those between. After each kill what is published
-must verify; then the loop is started again from the night that died, with the next kill before it,
-and nothing is ever repaired. When no kill is left, it runs to its end.
+An undisturbed replay tells which steps each night has, and how long they take. Kills go around:
+each kind of step has its turn, one night after the other; the process is killed (SIGKILL) at the
+start of every other one, and at a drawn moment within those between. After each kill what is
+published must verify; then the loop is started again from the night that died, with the next kill
+before it, and nothing is ever repaired. When no kill is left, it runs to its end.
 
 Then all published tables must be those of the undisturbed home, in all columns but those that
 contracts call volatile; and once more after all five nights are replayed again from the first one.
@@ -89,6 +89,7 @@ class Seen:
     """What was found."""
 
     kills: Counter[dt.date] = field(default_factory=Counter)
+    kinds: set[str] = field(default_factory=set)
     faults: list[str] = field(default_factory=list)
 
 
@@ -160,8 +161,18 @@ def steps_of(home: Path) -> list[Step]:
 
 
 def choose(steps: Sequence[Step], kills: int, draw: random.Random) -> list[Kill]:
-    """Choose steps evenly, each with the moment at which the loop dies in it."""
-    chosen = [steps[number * len(steps) // kills] for number in range(min(kills, len(steps)))]
+    """Choose kills over all kinds of steps and all nights, in the order in which they come.
+
+    The first kind of step dies in the first night, the second in the second one, and so on around;
+    when each has had its turn, all do again, a night later.
+    """
+    kinds = list(dict.fromkeys(step.name for step in steps))
+    nights = list(dict.fromkeys(step.night for step in steps))
+    turns = [
+        (nights[(number + number // len(kinds)) % len(nights)], kinds[number % len(kinds)])
+        for number in range(min(kills, len(kinds) * len(nights)))
+    ]
+    chosen = [step for step in steps if (step.night, step.name) in set(turns)]
     return [
         Kill(step.night, step.name, draw.uniform(0, step.seconds) if number % 2 else 0.0)
         for number, step in enumerate(chosen)
@@ -177,6 +188,7 @@ def kill_the_loop(
         status = run(context, home, first, kill)
         if status == -signal.SIGKILL:
             seen.kills[kill.night] += 1
+            seen.kinds.add(kill.step)
             # A step may be over before its moment comes, and another one be hit.
             first = steps_of(home)[-1].night if steps_of(home) else first
             first = max(first, kill.night)
@@ -243,8 +255,9 @@ def report(seen: Seen, steps: Sequence[Step], differing: tuple[int, int], custom
     lines = [
         "# The loop, killed and started again",
         "",
-        f"{seen.kills.total()} lives of the loop were killed (SIGKILL), over five nights of",
-        f"{customers} customers; which, and how, is told in `loop_kills.py`.",
+        f"{seen.kills.total()} lives of the loop were killed (SIGKILL), in {len(seen.kinds)} of",
+        f"{len({step.name for step in steps})} kinds of step, over five nights of {customers}",
+        "customers; which, and how, is told in `loop_kills.py`.",
         "",
         "| | seen | wanted | |",
         "|---|---:|---:|---|",

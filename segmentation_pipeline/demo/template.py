@@ -33,9 +33,12 @@ def packaged_files(file_format: FileFormat, stranger_share: float = 0.0) -> dict
         for path, file in _walk(root, "")
     }
     if stranger_share > _ALLOWED_STRANGERS:
-        allowed = f"    maximum_orphan_share: {min(1.0, math.ceil(10 * stranger_share) / 10)}\n"
+        tenths = min(10, math.ceil(10 * stranger_share))
+        allowed = f"    maximum_orphan_share: {tenths / 10}\n"
+        text = texts["customers.yaml"].replace("at_least: 0.95", f"at_least: {(10 - tenths) / 10}")
         for line in _LINES_OF_SOURCES:
-            texts["customers.yaml"] = texts["customers.yaml"].replace(line, line + allowed)
+            text = text.replace(line, line + allowed)
+        texts["customers.yaml"] = text
     return texts
 
 
