@@ -151,7 +151,7 @@ def stage_of(step: str) -> str:
     """
     is_loading = step.startswith("raw_")
     name = step.removesuffix("/suite").rpartition("/")[2]
-    if step.endswith("_contract") or (step.endswith("/suite") and not is_loading):
+    if step.endswith("/suite") and not is_loading:
         return CHECKS
     found = [
         (len(beginning), stage)

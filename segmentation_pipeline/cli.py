@@ -40,6 +40,8 @@ app = typer.Typer(
     help="Customer segments that keep their identity from night to night.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    # A docstring's line ends are no line ends of its help.
+    rich_markup_mode="markdown",
     add_completion=False,
 )
 

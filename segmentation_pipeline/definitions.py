@@ -12,7 +12,7 @@ from segmentation_pipeline.assets.challenger import build_challenger_assets
 from segmentation_pipeline.assets.checks import build_checks
 from segmentation_pipeline.assets.clustering import build_clustering_assets
 from segmentation_pipeline.assets.customers import build_customer_assets
-from segmentation_pipeline.assets.drift import build_drift_assets, build_drift_checks
+from segmentation_pipeline.assets.drift import build_drift_assets
 from segmentation_pipeline.assets.experiments import build_experiment_assets
 from segmentation_pipeline.assets.features import build_feature_assets
 from segmentation_pipeline.assets.kpis import build_kpi_assets
@@ -26,7 +26,7 @@ from segmentation_pipeline.assets.rules import build_rule_assets
 from segmentation_pipeline.assets.schedules import build_automation, daily_partitions
 from segmentation_pipeline.assets.segments import build_segment_assets
 from segmentation_pipeline.assets.sources import build_source_assets
-from segmentation_pipeline.assets.strategies import build_strategy_assets, build_strategy_checks
+from segmentation_pipeline.assets.strategies import build_strategy_assets
 from segmentation_pipeline.specification.home import Home, load_home
 
 HOME_VARIABLE = "SEGMENTATION_HOME"
@@ -79,11 +79,7 @@ def build_definitions(
             for group, assets in groups.items()
             for asset in _with_attributes(home, group, partitions, assets)
         ],
-        asset_checks=[
-            *build_checks(home),
-            *build_strategy_checks(home),
-            *build_drift_checks(home),
-        ],
+        asset_checks=build_checks(home),
         jobs=automation.jobs,
         schedules=automation.schedules,
         sensors=automation.sensors,

@@ -20,6 +20,8 @@ from segmentation_pipeline.errors import LockedError
 REHEARSAL = ".rehearsal"
 """Folder of a home that holds the copy; its lock lies beside it."""
 _REHEARSAL_LOCK = f"{REHEARSAL}.lock"
+_BETWEEN_TRIES_SECONDS = 0.05
+_LOOKS_SECONDS = 0.1
 
 _WHO_MAY_WRITE = (
     "run as the user who owns the home, on a disk that is not mounted read-only. "
@@ -31,9 +33,9 @@ _WHO_MAY_WRITE = (
 def hold_lock(path: Path, run_id: str, *, timeout_seconds: float) -> Iterator[None]:
     """Hold the home's lock for the length of a `with` block.
 
-    With a timeout of 0 a taken lock raises LockedError at once; it names who holds it. Once it is
-    held, a rehearsal's copy that nobody works on any more is removed: it holds customers, whom
-    somebody may want erased, and as much room as the warehouse.
+    With a timeout of 0 a taken lock raises LockedError after a moment; it names who holds it. Once
+    it is held, a rehearsal's copy that nobody works on any more is removed: it holds customers,
+    whom somebody may want erased, and as much room as the warehouse.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -80,7 +82,8 @@ def lock_holder(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Shared: two who look at once don't take each other for the holder.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return _describe_holder(descriptor)
     else:
@@ -116,7 +119,8 @@ def _clear_rehearsal(home: Path) -> None:
 
 
 def _wait_for(descriptor: int, path: Path, timeout_seconds: float) -> None:
-    deadline = time.monotonic() + timeout_seconds
+    # Who only looks whether the lock is free has it for a moment: that is waited for.
+    deadline = time.monotonic() + max(timeout_seconds, _LOOKS_SECONDS)
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -126,7 +130,7 @@ def _wait_for(descriptor: int, path: Path, timeout_seconds: float) -> None:
                     f"{path} is held by {_describe_holder(descriptor)}: one home has one writer "
                     "at a time; wait for that run to end, or stop it, then run this again"
                 ) from None
-            time.sleep(0.2)
+            time.sleep(_BETWEEN_TRIES_SECONDS)
         else:
             return
 

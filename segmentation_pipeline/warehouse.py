@@ -282,16 +282,26 @@ def count_rows(connection: Connection, table: Table) -> int:
 
 def read_build(connection: Connection, table: Table) -> Build | None:
     """For which date and by which run a table was made; None if it was never made."""
+    return read_builds(connection, [table]).get(table)
+
+
+def read_builds(connection: Connection, tables: Iterable[Table]) -> dict[Table, Build]:
+    """For which date and by which run tables were made; those that were never made are left out."""
+    by_name = {str(table): table for table in tables}
     found = connection.execute(
-        "SELECT as_of, run_id FROM core.builds WHERE table_name = ?", [str(table)]
+        "SELECT table_name, as_of, run_id FROM core.builds"
+        " WHERE list_contains(?::VARCHAR[], table_name)",
+        [list(by_name)],
     ).fetchall()
-    return Build(*found[0]) if found else None
+    return {by_name[name]: Build(as_of, run_id) for name, as_of, run_id in found}
 
 
 def require_builds(connection: Connection, tables: Iterable[Table], as_of: dt.date) -> None:
     """Refuse to read tables that were made for another date than `as_of`, or never."""
+    tables = list(tables)
+    builds = read_builds(connection, tables)
     for table in tables:
-        made = read_build(connection, table)
+        made = builds.get(table)
         if made is None:
             raise StaleUpstreamError(
                 f"{table} has not been made yet: materialise it for {as_of}, then run this again"

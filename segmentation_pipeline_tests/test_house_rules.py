@@ -82,7 +82,7 @@ def test_the_domain_reads_neither_clock_nor_environment():
         "cli.py",
         "commands/check.py",
         "commands/erase.py",
-        "commands/run.py",
+        "commands/telling.py",
         "commands/terminal.py",
         "commands/ui.py",
         "definitions.py",

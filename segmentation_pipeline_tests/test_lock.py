@@ -1,16 +1,18 @@
 """Nobody writes without the right to. (That one writes at a time: see `test_warehouse`.)"""
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
 
 from segmentation_pipeline.errors import LockedError
-from segmentation_pipeline.lock import hold_lock, require_writable
+from segmentation_pipeline.lock import hold_lock, lock_holder, require_writable
 
 NOBODY = 65534
 AS_NOBODY = f"""
@@ -72,3 +74,16 @@ def test_a_read_only_disk_is_refused(tmp_path):
 
 def test_a_home_of_ones_own_is_accepted(tmp_path):
     require_writable(tmp_path)
+
+
+def test_who_looks_whether_the_lock_is_free_keeps_nobody_from_writing(tmp_path):
+    path = tmp_path / "x.lock"
+    with hold_lock(path, "a run that has ended", timeout_seconds=0):
+        pass
+    with path.open() as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+
+        assert lock_holder(path) is None
+        threading.Timer(0.03, fcntl.flock, (looking, fcntl.LOCK_UN)).start()
+        with hold_lock(path, "a run", timeout_seconds=0):
+            assert lock_holder(path) == f"run a run (process {os.getpid()})"

@@ -10,8 +10,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Literal
-from urllib.parse import urlsplit
 
 from segmentation_pipeline.specification.alerts import Alerts
 from segmentation_pipeline.specification.home import Home
@@ -88,17 +88,18 @@ def _run(wanted: Alerts, command: list[str], home: Home, alert: Alert) -> list[s
 def _post(wanted: Alerts, url: str, alert: Alert) -> list[str]:
     """Post the alert; the URL, which may hold a secret, is never repeated."""
     variable = wanted.webhook_variable
-    if urlsplit(url).scheme not in ("http", "https"):
+    if not url.lower().startswith(("http://", "https://")):
         state = "is not set" if not url else "holds no http or https address"
         return [f"the environment variable {variable} {state}"]
-    request = urllib.request.Request(  # noqa: S310
-        url, alert.json().encode(), {"Content-Type": "application/json"}
-    )
     try:
+        request = urllib.request.Request(  # noqa: S310
+            url, alert.json().encode(), {"Content-Type": "application/json"}
+        )
         with urllib.request.urlopen(request, timeout=wanted.timeout_seconds):  # noqa: S310
             return []
     except urllib.error.HTTPError as error:
         return [f"the webhook of {variable} answered {error.code}"]
-    except OSError as error:
+    except (OSError, HTTPException, ValueError) as error:
+        # An answer that is no HTTP, or an address that is none: the messages quote them.
         kind = type(getattr(error, "reason", error)).__name__
         return [f"the webhook of {variable} can't be reached ({kind})"]

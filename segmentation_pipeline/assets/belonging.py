@@ -5,8 +5,9 @@ from functools import partial
 
 import dagster as dg
 
-from segmentation_pipeline.assets.metadata import small_table, table_metadata
+from segmentation_pipeline.assets.metadata import small_table
 from segmentation_pipeline.assets.resources import Workshop
+from segmentation_pipeline.assets.table_results import contract_checks, table_result
 from segmentation_pipeline.clustering.champion import Champion, require_champion
 from segmentation_pipeline.contracts import CONTRACTS
 from segmentation_pipeline.segments.typing_tables import (
@@ -15,6 +16,8 @@ from segmentation_pipeline.segments.typing_tables import (
     make_typing_confusion,
 )
 from segmentation_pipeline.warehouse import Build, Connection, Table, require_builds
+
+_TABLES = ("typing_accuracy", "typing_confusion")
 
 
 def build_belonging_assets(name: str) -> Sequence[dg.AssetsDefinition]:
@@ -30,8 +33,9 @@ def build_belonging_assets(name: str) -> Sequence[dg.AssetsDefinition]:
                 kinds={"scikitlearn"},
                 description=CONTRACTS[table].description,
             )
-            for table in ("typing_accuracy", "typing_confusion")
+            for table in _TABLES
         ],
+        check_specs=contract_checks(name, *_TABLES),
     )
     def typing(
         context: dg.AssetExecutionContext, workshop: Workshop
@@ -53,12 +57,7 @@ def build_belonging_assets(name: str) -> Sequence[dg.AssetsDefinition]:
             for table_name, make in makers.items():
                 table = Table(name, table_name)
                 rows = make(connection, name, champion, build)
-                yield dg.MaterializeResult(
-                    asset_key=[name, table_name],
-                    metadata={
-                        **table_metadata(connection, table, rows),
-                        "rows": small_table(connection, f"FROM {table.sql}"),
-                    },
-                )
+                shown = {"rows": small_table(connection, f"FROM {table.sql}")}
+                yield table_result(connection, table, rows, build, shown)
 
     return [typing]

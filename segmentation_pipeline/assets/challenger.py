@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
-from segmentation_pipeline.assets.metadata import Metadata, small_table, table_metadata
+from segmentation_pipeline.assets.metadata import Metadata, small_table
 from segmentation_pipeline.assets.new_challenger import ChallengerNight, run_challenge
 from segmentation_pipeline.assets.resources import Workshop
+from segmentation_pipeline.assets.table_results import contract_checks, table_result
 from segmentation_pipeline.clustering.model_events import make_model_events
 from segmentation_pipeline.clustering.model_tables import make_model_versions
 from segmentation_pipeline.contracts import CONTRACTS
@@ -32,11 +33,12 @@ def build_challenger_assets(name: str) -> Sequence[dg.AssetsDefinition]:
             for table in _TABLES
         ],
         check_specs=[
+            *contract_checks(name, *_TABLES),
             dg.AssetCheckSpec(
                 "no_challenger_waits",
                 asset=[name, "challenger_nights"],
                 description="No challenger waits for a person to promote or to reject it.",
-            )
+            ),
         ],
     )
     def challenger(
@@ -64,14 +66,16 @@ def build_challenger_assets(name: str) -> Sequence[dg.AssetsDefinition]:
             for table_name in _TABLES:
                 table = Table(name, table_name)
                 is_about_night = table_name == "challenger_nights"
-                yield dg.MaterializeResult(
-                    asset_key=[name, table_name],
-                    metadata={
-                        **table_metadata(connection, table, rows[table_name]),
+                yield table_result(
+                    connection,
+                    table,
+                    rows[table_name],
+                    build,
+                    {
                         "rows": small_table(connection, f"FROM {table.sql}"),
                         **(_told(night) if is_about_night else {}),
                     },
-                    check_results=[check] if is_about_night else [],
+                    checks=[check] if is_about_night else [],
                     tags=_tags(night) if is_about_night else None,
                 )
 

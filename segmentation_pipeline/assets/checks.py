@@ -1,28 +1,27 @@
-"""Great Expectations suites as blocking asset checks.
+"""Great Expectations suites as blocking asset checks: of what comes in, `customers`, the matrices.
 
-What comes in, `customers` and the feature matrix have a check for each expectation; a table that is
-made for readers has one for its whole contract, since 350 checks more were a third of a night's
-events. Every result is kept in `core.validation_results` too: publishing reads there whether the
-very build that it publishes passed, since a check guards only the run that it is part of.
+They have a check for each expectation, and a step for each suite. A table that is made for readers
+has one for its whole contract, in the step that makes it (`table_results`), since 350 checks more
+were a third of a night's events. Every result is kept in `core.validation_results` too: publishing
+reads there whether the very build that it publishes passed, since a check guards only the run that
+it is part of.
 """
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
 
 import dagster as dg
 
 from segmentation_pipeline.assets.cross_checks import look_across_sources
 from segmentation_pipeline.assets.resources import Workshop
+from segmentation_pipeline.assets.source_suites import Suite, last_load, raw_suite
 from segmentation_pipeline.assets.sources import raw_key
-from segmentation_pipeline.contracts import CONTRACTS
-from segmentation_pipeline.ingestion import raw_table, snapshot_in_force, usual_rows
+from segmentation_pipeline.ingestion import raw_table
 from segmentation_pipeline.preparation import CUSTOMERS
 from segmentation_pipeline.publication import work_tables
 from segmentation_pipeline.specification.customers import CustomersSpec
 from segmentation_pipeline.specification.home import Home
-from segmentation_pipeline.specification.sources import SourceSpec
 from segmentation_pipeline.validation import (
     Expectation,
     ExpectationResult,
@@ -30,20 +29,12 @@ from segmentation_pipeline.validation import (
     validate_table,
 )
 from segmentation_pipeline.validation.cross_sources import cross_source_expectations
-from segmentation_pipeline.validation.last_load import (
-    compare_with_last_load,
-    distribution_expectation,
-)
-from segmentation_pipeline.validation.suites import (
-    contract_suite,
-    customers_suite,
-    feature_matrix_suite,
-    raw_source_suite,
-)
+from segmentation_pipeline.validation.customers_suites import customers_suite
+from segmentation_pipeline.validation.last_load import distribution_expectation
+from segmentation_pipeline.validation.source_suites import raw_source_suite
+from segmentation_pipeline.validation.table_suites import feature_matrix_suite
 from segmentation_pipeline.warehouse import Connection, Table, column_types, require_builds
 
-Suite = tuple[Sequence[Expectation], str | None]
-"""What is expected of a table, and of which of its rows (an SQL predicate; None: all)."""
 MakeSuite = Callable[[Connection, dt.date], Suite]
 LookFurther = Callable[
     [Connection, dt.date, Sequence[ExpectationResult]], Sequence[ExpectationResult]
@@ -61,10 +52,8 @@ def validated_segmentation_tables(name: str) -> list[Table]:
     return [Table(name, "feature_matrix"), *work_tables(name)]
 
 
-def build_checks(
-    home: Home,
-) -> Sequence[dg.AssetChecksDefinition]:
-    """Make the checks of every table that is validated."""
+def build_checks(home: Home) -> Sequence[dg.AssetChecksDefinition]:
+    """Make the checks of every table that is validated in a step of its own."""
     first = home.customers.nights.first
     checks = []
     for name, source in home.customers.sources.items():
@@ -77,8 +66,8 @@ def build_checks(
                     *raw_source_suite(name, source, first),
                     *([distribution] if distribution is not None else []),
                 ],
-                partial(_raw_suite, name, source),
-                partial(_last_load, name, source),
+                partial(raw_suite, name, source),
+                partial(last_load, name, source),
             )
         )
     across = [e for one in cross_source_expectations(home.customers) for e in one.expectations]
@@ -92,46 +81,16 @@ def build_checks(
         )
     )
     for name in home.segmentations:
-        checks += _segmentation_checks(name)
+        matrix = Table(name, "feature_matrix")
+        checks.append(
+            _table_checks(
+                dg.AssetKey([name, "feature_matrix"]),
+                matrix,
+                feature_matrix_suite(()),
+                partial(_matrix_suite, matrix),
+            )
+        )
     return checks
-
-
-def _segmentation_checks(
-    name: str,
-) -> Iterator[dg.AssetChecksDefinition]:
-    matrix = Table(name, "feature_matrix")
-    yield _table_checks(
-        dg.AssetKey([name, "feature_matrix"]),
-        matrix,
-        feature_matrix_suite(()),
-        partial(_matrix_suite, matrix),
-    )
-    for table in work_tables(name):
-        yield _contract_check(dg.AssetKey([name, table.name]), table)
-
-
-def _raw_suite(name: str, source: SourceSpec, connection: Connection, as_of: dt.date) -> Suite:
-    """Look at the rows that the night will use: of a CRM table, those of the snapshot in force."""
-    where, load_id = None, None
-    if source.kind == "crm":
-        # Whether that date may be approximated is for `customers` to say, not for its checks.
-        load_id = snapshot_in_force(connection, name, source, as_of, approximate=True)
-        where = f"load_id = {load_id}"
-    usual = usual_rows(connection, name, source, as_of, load_id)
-    return raw_source_suite(name, source, as_of, usual_rows=usual), where
-
-
-def _last_load(
-    name: str,
-    source: SourceSpec,
-    connection: Connection,
-    as_of: dt.date,
-    results: Sequence[ExpectationResult],
-) -> Sequence[ExpectationResult]:
-    load_id = None
-    if source.kind == "crm":
-        load_id = snapshot_in_force(connection, name, source, as_of, approximate=True)
-    return compare_with_last_load(connection, name, source, as_of, load_id, results)
 
 
 def _across_sources(
@@ -191,49 +150,6 @@ def _table_checks(
                 yield _check_result(key, result)
 
     return suite
-
-
-def _contract_check(key: dg.AssetKey, table: Table) -> dg.AssetChecksDefinition:
-    """Make one op, and one check, of the whole contract of a published table."""
-    expectations = contract_suite(CONTRACTS[table.name])
-
-    @dg.asset_check(
-        asset=key,
-        name="contract",
-        description="Rows, columns, keys and values are as readers are promised.",
-        blocking=True,
-    )
-    def contract(context: dg.AssetCheckExecutionContext, workshop: Workshop) -> dg.AssetCheckResult:
-        with workshop.step(context) as (connection, build):
-            require_builds(connection, [table], build.as_of)
-            results = validate_table(connection, table, expectations)
-            record_results(connection, table, results, build)
-        failed = [result for result in results if not result.success]
-        return dg.AssetCheckResult(
-            passed=not failed,
-            description="; ".join(f"{one.expectation.name}: {one.message}" for one in failed)
-            or f"all {len(results)} expectations hold",
-            metadata={"expectations": _shown_results(results)},
-        )
-
-    return contract
-
-
-def _shown_results(results: Sequence[ExpectationResult]) -> dg.MetadataValue[Any]:
-    """Show each expectation with its counts."""
-    return dg.MetadataValue.table(
-        [
-            dg.TableRecord(
-                {
-                    "expectation": result.expectation.name,
-                    "holds": result.success,
-                    "evaluated_rows": result.evaluated_rows,
-                    "unexpected_rows": result.unexpected_rows,
-                }
-            )
-            for result in results
-        ]
-    )
 
 
 def _check_result(key: dg.AssetKey, result: ExpectationResult) -> dg.AssetCheckResult:

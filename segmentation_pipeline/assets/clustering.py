@@ -1,17 +1,16 @@
 """Group `clustering` of a segmentation: the candidates, the model in force, the verdict on it."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from time import monotonic
 
 import dagster as dg
 
 from segmentation_pipeline.assets.metadata import (
     Metadata,
-    picture,
+    drawn,
     read_rows,
     small_table,
-    table_metadata,
 )
 from segmentation_pipeline.assets.new_champion import (
     fit_champion,
@@ -19,11 +18,13 @@ from segmentation_pipeline.assets.new_champion import (
     prepare_otherwise,
 )
 from segmentation_pipeline.assets.resources import Workshop
+from segmentation_pipeline.assets.table_results import contract_checks, table_result
 from segmentation_pipeline.clustering.champion import (
     Champion,
     champion_in_force,
     require_champion,
 )
+from segmentation_pipeline.clustering.kept_effects import Found, effect_of
 from segmentation_pipeline.clustering.kept_fits import write_fit
 from segmentation_pipeline.clustering.model_events import champion_event, read_events
 from segmentation_pipeline.clustering.preprocessing_effect import (
@@ -65,10 +66,11 @@ def build_clustering_assets(name: str) -> Sequence[dg.AssetsDefinition]:
                 description="The model in force: its centres; the registry keeps its digest.",
             ),
         ],
+        check_specs=contract_checks(name, "model_candidates", "segment_model"),
     )
     def model(
         context: dg.AssetExecutionContext, workshop: Workshop
-    ) -> tuple[dg.MaterializeResult, dg.MaterializeResult]:
+    ) -> Iterator[dg.MaterializeResult]:
         with workshop.step(context) as (connection, build):
             require_builds(connection, [Table(name, "feature_matrix")], build.as_of)
             champion = champion_in_force(connection, workshop.home, name, build.as_of)
@@ -89,35 +91,36 @@ def build_clustering_assets(name: str) -> Sequence[dg.AssetsDefinition]:
                 "algorithm, parameters, silhouette, lowest_jaccard, crowded_leak, is_chosen, reason"
             )
             scores = f"SELECT {columns} FROM {candidates.sql} ORDER BY algorithm, segments"
-            return (
-                dg.MaterializeResult(
-                    asset_key=[name, "model_candidates"],
-                    metadata={
-                        **table_metadata(
-                            connection, candidates, count_rows(connection, candidates)
-                        ),
-                        "scores": small_table(connection, scores),
-                        "silhouettes": picture(
-                            candidates_chart(read_rows(connection, f"FROM {candidates.sql}"))
-                        ),
-                    },
-                ),
-                dg.MaterializeResult(
-                    asset_key=[name, "segment_model"],
-                    metadata={
-                        **table_metadata(
-                            connection, model_table, count_rows(connection, model_table)
-                        ),
-                        **facts,
-                    },
-                    tags={"model_version": str(record.model_version)},
-                ),
+
+            def chart() -> Found:
+                tried = read_rows(connection, f"FROM {candidates.sql}")
+                return {"picture": drawn(candidates_chart(tried))}
+
+            shown = effect_of(connection, record, "candidates", build, chart).found
+            yield table_result(
+                connection,
+                candidates,
+                count_rows(connection, candidates),
+                build,
+                {
+                    "scores": small_table(connection, scores),
+                    "silhouettes": dg.MetadataValue.md(shown["picture"]),
+                },
+            )
+            yield table_result(
+                connection,
+                model_table,
+                count_rows(connection, model_table),
+                build,
+                facts,
+                tags={"model_version": str(record.model_version)},
             )
 
     @dg.asset(
         key_prefix=[name],
         deps=[[name, "segment_model"], [name, "engineered_features"]],
         kinds={"numpy"},
+        check_specs=contract_checks(name, "structure_verdict"),
     )
     def structure_verdict(
         context: dg.AssetExecutionContext, workshop: Workshop
@@ -133,20 +136,18 @@ def build_clustering_assets(name: str) -> Sequence[dg.AssetsDefinition]:
             table = Table(name, "structure_verdict")
             columns = ("verdict", "sentence", "examined_date")
             told = connection.execute(f"SELECT {', '.join(columns)} FROM {table.sql}").fetchall()
-            facts: Metadata = dict(zip(columns, map(str, told[0]), strict=True))
-            return dg.MaterializeResult(
-                metadata={
-                    **table_metadata(connection, table, rows),
-                    **facts,
-                    "model_version": champion.record.model_version,
-                    "figures": small_table(connection, f"SELECT * FROM {table.sql}"),
-                }
-            )
+            facts: Metadata = {
+                **dict(zip(columns, map(str, told[0]), strict=True)),
+                "model_version": champion.record.model_version,
+                "figures": small_table(connection, f"SELECT * FROM {table.sql}"),
+            }
+            return table_result(connection, table, rows, build, facts)
 
     @dg.asset(
         key_prefix=[name],
         deps=[[name, "segment_model"], [name, "engineered_features"]],
         kinds={"scikitlearn"},
+        check_specs=contract_checks(name, "preprocessing_effect"),
     )
     def preprocessing_effect(
         context: dg.AssetExecutionContext, workshop: Workshop
@@ -157,18 +158,19 @@ def build_clustering_assets(name: str) -> Sequence[dg.AssetsDefinition]:
             require_builds(connection, needed, build.as_of)
             champion = require_champion(connection, workshop.home, name, build.as_of)
             table = Table(name, "preprocessing_effect")
-            variants = prepare_otherwise(connection, workshop.home, name, champion)
-            rows = write_rows(
-                connection, table, PREPROCESSING_SCHEMA, preprocessing_rows(variants), build
-            )
-            shown = {"picture": picture(preprocessing_picture(variants))} if variants else {}
-            return dg.MaterializeResult(
-                metadata={
-                    **table_metadata(connection, table, rows),
-                    "variants": small_table(connection, f"FROM {table.sql}"),
-                    **shown,
-                }
-            )
+
+            def compare() -> Found:
+                variants = prepare_otherwise(connection, workshop.home, name, champion)
+                chart = drawn(preprocessing_picture(variants)) if variants else None
+                return {"rows": preprocessing_rows(variants), "picture": chart}
+
+            effect = effect_of(connection, champion.record, "preprocessing", build, compare)
+            found = [row | {"examined_date": effect.examined_date} for row in effect.found["rows"]]
+            rows = write_rows(connection, table, PREPROCESSING_SCHEMA, found, build)
+            shown: Metadata = {"variants": small_table(connection, f"FROM {table.sql}")}
+            if effect.found["picture"]:
+                shown["picture"] = dg.MetadataValue.md(effect.found["picture"])
+            return table_result(connection, table, rows, build, shown)
 
     return [model, structure_verdict, preprocessing_effect]
 

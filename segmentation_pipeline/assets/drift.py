@@ -1,6 +1,7 @@
 """Group `clustering` of a segmentation, before its model: drift, and whether a refit is due."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -10,15 +11,17 @@ from segmentation_pipeline.assets.metadata import (
     picture,
     read_rows,
     small_table,
-    table_metadata,
 )
 from segmentation_pipeline.assets.resources import Workshop
+from segmentation_pipeline.assets.table_results import contract_checks, table_result
 from segmentation_pipeline.measurement.drift import make_feature_drift
 from segmentation_pipeline.measurement.refit_decision import make_refit_decision
 from segmentation_pipeline.measurement.refit_requests import request_refit
 from segmentation_pipeline.reports import drift_chart
 from segmentation_pipeline.specification.home import Home
-from segmentation_pipeline.warehouse import Connection, Table, require_builds
+from segmentation_pipeline.warehouse import Table, require_builds
+
+_NO_ALARM = "no_drift_alarm"
 
 
 class RefitRequest(dg.Config):
@@ -33,7 +36,19 @@ def build_drift_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]:
     """Make `feature_drift` and `refit_decision`, which `model_candidates` waits for."""
     rules = home.segmentations[name].refit
 
-    @dg.asset(key_prefix=[name], deps=[[name, "engineered_features"]], kinds={"duckdb"})
+    @dg.asset(
+        key_prefix=[name],
+        deps=[[name, "engineered_features"]],
+        kinds={"duckdb"},
+        check_specs=[
+            *contract_checks(name, "feature_drift"),
+            dg.AssetCheckSpec(
+                _NO_ALARM,
+                asset=[name, "feature_drift"],
+                description="No feature is far from what the model was fitted on.",
+            ),
+        ],
+    )
     def feature_drift(
         context: dg.AssetExecutionContext, workshop: Workshop
     ) -> dg.MaterializeResult:
@@ -45,23 +60,21 @@ def build_drift_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]:
             drift = read_rows(
                 connection, f"FROM {table.sql} ORDER BY psi DESC NULLS FIRST, feature"
             )
-            pictures: Metadata = {}
+            shown: Metadata = {
+                "features": small_table(
+                    connection, f"FROM {table.sql} ORDER BY psi DESC NULLS FIRST, feature"
+                )
+            }
             if drift:
-                pictures["picture"] = picture(drift_chart(drift, rules))
-            return dg.MaterializeResult(
-                metadata={
-                    **table_metadata(connection, table, rows),
-                    "features": small_table(
-                        connection, f"FROM {table.sql} ORDER BY psi DESC NULLS FIRST, feature"
-                    ),
-                    **pictures,
-                }
-            )
+                shown["picture"] = picture(drift_chart(drift, rules))
+            alarm = _alarm(name, drift)
+            return table_result(connection, table, rows, build, shown, checks=[alarm])
 
     @dg.asset(
         key_prefix=[name],
         deps=[[name, "feature_drift"]],
         kinds={"python"},
+        check_specs=contract_checks(name, "refit_decision"),
     )
     def refit_decision(
         context: dg.AssetExecutionContext, workshop: Workshop, config: RefitRequest
@@ -75,49 +88,25 @@ def build_drift_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]:
             if made.decision == "alert":
                 context.log.warning(f"{name}: {made.reason}")
             table = Table(name, "refit_decision")
-            return dg.MaterializeResult(
-                metadata={
-                    **table_metadata(connection, table, 1),
-                    "decision": made.decision,
-                    "reasons": made.reason,
-                    "figures": small_table(connection, f"FROM {table.sql}"),
-                }
-            )
+            told: Metadata = {
+                "decision": made.decision,
+                "reasons": made.reason,
+                "figures": small_table(connection, f"FROM {table.sql}"),
+            }
+            return table_result(connection, table, 1, build, told)
 
     return [feature_drift, refit_decision]
 
 
-def build_drift_checks(home: Home) -> Sequence[dg.AssetChecksDefinition]:
-    """Make the check of each segmentation that shows an alarm; it stops nothing."""
-    return [_no_drift_alarm(name) for name in home.segmentations]
-
-
-def _no_drift_alarm(name: str) -> dg.AssetChecksDefinition:
-    table = Table(name, "feature_drift")
-
-    @dg.asset_check(
-        asset=[name, "feature_drift"],
-        name="no_drift_alarm",
-        description="No feature is far from what the model was fitted on.",
-        blocking=False,
+def _alarm(name: str, drift: Sequence[dict[str, Any]]) -> dg.AssetCheckResult:
+    """Show an alarm, which stops nothing: what follows from it is decided next."""
+    by_feature = sorted(drift, key=lambda row: str(row["feature"]))
+    alarms = [str(row["reason"]) for row in by_feature if row["level"] == "alarm"]
+    return dg.AssetCheckResult(
+        asset_key=[name, "feature_drift"],
+        check_name=_NO_ALARM,
+        passed=not alarms,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="; ".join(alarms) or f"none of {len(drift)} features is an alarm",
+        metadata={"alarms": len(alarms), "features": len(drift)},
     )
-    def no_drift_alarm(
-        context: dg.AssetCheckExecutionContext, workshop: Workshop
-    ) -> dg.AssetCheckResult:
-        with workshop.step(context) as (connection, build):
-            require_builds(connection, [table], build.as_of)
-            alarms, features = _alarms(connection, table)
-        return dg.AssetCheckResult(
-            passed=not alarms,
-            severity=dg.AssetCheckSeverity.WARN,
-            description="; ".join(alarms) or f"none of {features} features is an alarm",
-            metadata={"alarms": len(alarms), "features": features},
-        )
-
-    return no_drift_alarm
-
-
-def _alarms(connection: Connection, table: Table) -> tuple[list[str], int]:
-    """Say why features are an alarm, and how many were looked at."""
-    rows = read_rows(connection, f"SELECT level, reason FROM {table.sql} ORDER BY feature")
-    return [str(row["reason"]) for row in rows if row["level"] == "alarm"], len(rows)

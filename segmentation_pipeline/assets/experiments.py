@@ -11,6 +11,7 @@ import dagster as dg
 
 from segmentation_pipeline.assets.metadata import small_table, table_metadata
 from segmentation_pipeline.assets.resources import Workshop
+from segmentation_pipeline.assets.table_results import contract_checks, table_result
 from segmentation_pipeline.contracts import CONTRACTS
 from segmentation_pipeline.measurement.assignments import (
     assign_strategies,
@@ -63,6 +64,9 @@ def build_experiment_assets(home: Home) -> Sequence[dg.AssetsDefinition]:
                 for table in _DRAWN
             ),
         ],
+        check_specs=[
+            check for name in home.segmentations for check in contract_checks(name, *_DRAWN)
+        ],
     )
     def strategy_experiments(
         context: dg.AssetExecutionContext, workshop: Workshop
@@ -107,6 +111,11 @@ def _effects_asset(home: Home) -> dg.AssetsDefinition:
             )
             for name in home.segmentations
         ],
+        check_specs=[
+            check
+            for name in home.segmentations
+            for check in contract_checks(name, "strategy_effects")
+        ],
     )
     def strategy_effects(
         context: dg.AssetExecutionContext, workshop: Workshop
@@ -119,13 +128,8 @@ def _effects_asset(home: Home) -> dg.AssetsDefinition:
                     "SELECT strategy, segment_id, goal_kpi, treated_count, hold_out_count,"
                     f" end_date, is_final, verdict FROM {effects.sql} ORDER BY ALL"
                 )
-                yield dg.MaterializeResult(
-                    asset_key=[name, "strategy_effects"],
-                    metadata={
-                        **table_metadata(connection, effects, rows),
-                        "verdicts": small_table(connection, verdicts),
-                    },
-                )
+                shown = {"verdicts": small_table(connection, verdicts)}
+                yield table_result(connection, effects, rows, build, shown)
 
     return strategy_effects
 
@@ -148,19 +152,10 @@ def _segmentation_results(
         "SELECT strategy, segment_id, arm, count(*) AS customers, sum(sent_count) AS sent"
         f" FROM {assignments.sql} GROUP BY ALL ORDER BY ALL"
     )
-    yield dg.MaterializeResult(
-        asset_key=[name, "strategy_assignments"],
-        metadata={
-            **table_metadata(connection, assignments, rows),
-            "arms": small_table(connection, arms),
-        },
+    yield table_result(
+        connection, assignments, rows, build, {"arms": small_table(connection, arms)}
     )
     audience = Table(name, "strategy_audience")
     rows = make_strategy_audience(connection, home, name, build)
-    yield dg.MaterializeResult(
-        asset_key=[name, "strategy_audience"],
-        metadata={
-            **table_metadata(connection, audience, rows),
-            "audience": small_table(connection, f"FROM {audience.sql} ORDER BY strategy"),
-        },
-    )
+    shown = {"audience": small_table(connection, f"FROM {audience.sql} ORDER BY strategy")}
+    yield table_result(connection, audience, rows, build, shown)

@@ -8,14 +8,16 @@ from segmentation_pipeline.assets.customers import CUSTOMERS_KEY
 from segmentation_pipeline.assets.metadata import (
     Metadata,
     column_lineage,
-    picture,
+    drawn,
     read_rows,
     small_table,
     table_metadata,
 )
 from segmentation_pipeline.assets.resources import Workshop
 from segmentation_pipeline.assets.sources import raw_key
-from segmentation_pipeline.clustering.champion import champion_in_force
+from segmentation_pipeline.assets.table_results import contract_checks, table_result
+from segmentation_pipeline.clustering.champion import Champion, champion_in_force
+from segmentation_pipeline.clustering.kept_effects import effect_of
 from segmentation_pipeline.features import (
     Preparation,
     fit_on_sample,
@@ -29,7 +31,13 @@ from segmentation_pipeline.preparation import CUSTOMERS, LEFT_OUT_ROWS, events_s
 from segmentation_pipeline.reports import encoding_scatter
 from segmentation_pipeline.specification.expressions import referenced_columns
 from segmentation_pipeline.specification.home import Home, feature_column
-from segmentation_pipeline.warehouse import Connection, Table, count_rows, require_builds
+from segmentation_pipeline.warehouse import (
+    Build,
+    Connection,
+    Table,
+    count_rows,
+    require_builds,
+)
 
 FITTED = {
     "encodings": "What each category becomes: feature, category -> numbers.",
@@ -95,6 +103,7 @@ def build_feature_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]
                 kinds={"duckdb"},
             ),
         ],
+        check_specs=contract_checks(name, *FITTED, "feature_matrix"),
     )
     def prepared_features(
         context: dg.AssetExecutionContext, workshop: Workshop
@@ -118,46 +127,51 @@ def build_feature_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]
             for alarm in made.alarms:
                 context.log.warning(alarm)
             for table in FITTED:
-                yield dg.MaterializeResult(
-                    asset_key=[name, table],
-                    metadata={
-                        **_fitted_metadata(connection, name, table),
-                        **(_encoding_pictures(connection, name) if table == "encodings" else {}),
-                        "origin": origin,
-                    },
-                )
-            yield dg.MaterializeResult(
-                asset_key=[name, "feature_matrix"],
-                metadata={
-                    **table_metadata(connection, Table(name, "feature_matrix"), made.rows),
-                    "is_stored": made.is_stored,
-                    "missing_shares": dict(made.missing_shares),
-                },
-            )
+                yield _fitted_result(connection, Table(name, table), build, origin, champion)
+            shown: Metadata = {
+                "is_stored": made.is_stored,
+                "missing_shares": dict(made.missing_shares),
+            }
+            yield table_result(connection, Table(name, "feature_matrix"), made.rows, build, shown)
 
     return [engineered_features, prepared_features]
 
 
-def _fitted_metadata(connection: Connection, name: str, table_name: str) -> Metadata:
-    table = Table(name, table_name)
-    return {
-        **table_metadata(connection, table, count_rows(connection, table)),
-        "rows": small_table(connection, f"SELECT * FROM {table.sql} ORDER BY ALL"),
-    }
+def _fitted_result(
+    connection: Connection, table: Table, build: Build, origin: str, champion: Champion | None
+) -> dg.MaterializeResult:
+    shown: Metadata = {"rows": small_table(connection, f"SELECT * FROM {table.sql} ORDER BY ALL")}
+    if table.name == "encodings":
+        pictures = _encoding_pictures(connection, table, build, champion)
+        shown |= {key: dg.MetadataValue.md(drawing) for key, drawing in pictures.items()}
+    shown["origin"] = origin
+    return table_result(connection, table, count_rows(connection, table), build, shown)
 
 
-def _encoding_pictures(connection: Connection, name: str) -> Metadata:
-    """Show the categories of each feature whose vectors have two components or more."""
-    table = Table(name, "encodings")
+def _encoding_pictures(
+    connection: Connection, table: Table, build: Build, champion: Champion | None
+) -> dict[str, str]:
+    """Draw the categories of each feature whose vectors have two components or more, once."""
+
+    def draw() -> dict[str, str]:
+        return _drawn_encodings(connection, table)
+
+    # A model that is still to be fitted can't keep them yet.
+    if champion is None:
+        return draw()
+    return effect_of(connection, champion.record, "encodings", build, draw).found
+
+
+def _drawn_encodings(connection: Connection, table: Table) -> dict[str, str]:
     rows = read_rows(
         connection,
         f"FROM {table.sql} WHERE feature IN (SELECT feature FROM {table.sql} GROUP BY feature"
         " HAVING count(DISTINCT component) > 1 AND bool_or(value NOT IN (0, 1)))",
     )
-    pictures: Metadata = {}
+    pictures: dict[str, str] = {}
     for feature in dict.fromkeys(row["feature"] for row in rows):
         vectors = [row for row in rows if row["feature"] == feature]
-        pictures[f"map_of_{feature}"] = picture(encoding_scatter(vectors, feature))
+        pictures[f"map_of_{feature}"] = drawn(encoding_scatter(vectors, feature))
     return pictures
 
 

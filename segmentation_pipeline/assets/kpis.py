@@ -5,15 +5,17 @@ from collections.abc import Sequence
 import dagster as dg
 
 from segmentation_pipeline.assets.customers import CUSTOMERS_KEY
-from segmentation_pipeline.assets.metadata import small_table, table_metadata
+from segmentation_pipeline.assets.metadata import Metadata, small_table
 from segmentation_pipeline.assets.resources import Workshop
 from segmentation_pipeline.assets.sources import raw_key
+from segmentation_pipeline.assets.table_results import contract_checks, table_result
 from segmentation_pipeline.ingestion import raw_table
 from segmentation_pipeline.measurement.kpi_inputs import kpi_sources
+from segmentation_pipeline.measurement.kpi_parts import forget_parts
 from segmentation_pipeline.measurement.kpis import make_segment_kpis
 from segmentation_pipeline.preparation import CUSTOMERS, LEFT_OUT_ROWS
 from segmentation_pipeline.specification.home import Home
-from segmentation_pipeline.warehouse import Table, literal, require_builds
+from segmentation_pipeline.warehouse import Table, literal, read_build, require_builds
 
 
 def build_kpi_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]:
@@ -29,6 +31,7 @@ def build_kpi_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]:
             *(raw_key(source) for source in sources),
         ],
         kinds={"duckdb"},
+        check_specs=contract_checks(name, "segment_kpis"),
     )
     def segment_kpis(context: dg.AssetExecutionContext, workshop: Workshop) -> dg.MaterializeResult:
         """How each segment does by the home's KPIs, on every date that was run."""
@@ -47,12 +50,13 @@ def build_kpi_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]:
                 f" FROM {kpis.sql} WHERE kpi_date = {literal(build.as_of)}"
                 " ORDER BY segment_id, kpi"
             )
-            return dg.MaterializeResult(
-                metadata={
-                    **table_metadata(connection, kpis, made.rows),
-                    "kpis": small_table(connection, shown),
-                    "corrected_dates": [str(date) for date in made.corrected],
-                }
-            )
+            told: Metadata = {
+                "kpis": small_table(connection, shown),
+                "corrected_dates": [str(date) for date in made.corrected],
+            }
+            measured = (Table(one, "segment_kpis") for one in workshop.home.segmentations)
+            if all(read_build(connection, table) == build for table in measured):
+                forget_parts(connection)
+            return table_result(connection, kpis, made.rows, build, told)
 
     return [segment_kpis]

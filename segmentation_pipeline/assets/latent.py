@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from segmentation_pipeline.assets.metadata import table_metadata
 from segmentation_pipeline.assets.resources import Workshop
+from segmentation_pipeline.assets.table_results import table_result
 from segmentation_pipeline.clustering.champion import require_champion
 from segmentation_pipeline.clustering.latent import make_latent_vectors
 from segmentation_pipeline.specification.home import Home
@@ -32,6 +32,6 @@ def build_latent_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]:
             champion = require_champion(connection, workshop.home, name, build.as_of)
             rows = make_latent_vectors(connection, name, champion.model, build)
             table = Table(name, "latent_vectors")
-            return dg.MaterializeResult(metadata=table_metadata(connection, table, rows))
+            return table_result(connection, table, rows, build)
 
     return [latent_vectors]

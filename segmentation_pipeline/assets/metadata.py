@@ -47,8 +47,13 @@ def column_lineage(sources: Mapping[str, Iterable[tuple[dg.AssetKey, str]]]) -> 
 
 def picture(chart: Chart) -> dg.MetadataValue[Any]:
     """Show a chart, with its words for those who don't see it."""
+    return dg.MetadataValue.md(drawn(chart))
+
+
+def drawn(chart: Chart) -> str:
+    """Draw a chart as Markdown that holds all of it, which can be kept and shown again."""
     content = base64.b64encode(chart.png).decode()
-    return dg.MetadataValue.md(f"![{chart.alt}](data:image/png;base64,{content})")
+    return f"![{chart.alt}](data:image/png;base64,{content})"
 
 
 def read_rows(

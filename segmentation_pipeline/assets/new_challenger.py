@@ -19,6 +19,7 @@ from segmentation_pipeline.clustering.model_events import (
 from segmentation_pipeline.clustering.new_model import Training, judge_kept, judged_model
 from segmentation_pipeline.clustering.registry import (
     ModelRecord,
+    Registration,
     load_champion,
     register_challenger,
 )
@@ -170,11 +171,13 @@ def _fit_challenger(
         connection,
         home.models,
         learn_reference(connection, home, name, typed, build),
+        Registration(
+            segmentation=name,
+            specification_digest=fitting_digest(spec),
+            preparation_digest=preparation.digest,
+            reason=made.reason,
+        ),
         build,
-        segmentation=name,
-        specification_digest=fitting_digest(spec),
-        preparation_digest=preparation.digest,
-        reason=made.reason,
         keep=lambda new: keep_new_fit(connection, new, made, build, challenge),
     )
     for table in (matrix, everybody):

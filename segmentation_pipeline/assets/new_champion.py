@@ -24,6 +24,7 @@ from segmentation_pipeline.clustering.preprocessing_effect import (
 )
 from segmentation_pipeline.clustering.registry import (
     ModelRecord,
+    Registration,
     champion,
     load_champion,
     register_champion,
@@ -91,11 +92,13 @@ def fit_champion(
         connection,
         home.models,
         _with_all_it_learns(connection, home, name, made.model, build),
+        Registration(
+            segmentation=name,
+            specification_digest=fitting_digest(spec),
+            preparation_digest=training.preparation.digest,
+            reason=made.reason,
+        ),
         build,
-        segmentation=name,
-        specification_digest=fitting_digest(spec),
-        preparation_digest=training.preparation.digest,
-        reason=made.reason,
         keep=lambda new: keep_new_fit(connection, new, made, build),
     )
     write_fit(connection, record, build)
@@ -150,11 +153,13 @@ def _go_on(
         connection,
         home.models,
         _with_all_it_learns(connection, home, name, old.model, build),
+        Registration(
+            segmentation=name,
+            specification_digest=fitting_digest(spec),
+            preparation_digest=old.record.preparation_digest,
+            reason=reason,
+        ),
         build,
-        segmentation=name,
-        specification_digest=fitting_digest(spec),
-        preparation_digest=old.record.preparation_digest,
-        reason=reason,
         keep=lambda new: keep_fit(connection, new, rows, centres.to_pylist()),
     )
     write_fit(connection, record, build)

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from segmentation_pipeline.assets.metadata import small_table, table_metadata
+from segmentation_pipeline.assets.metadata import small_table
 from segmentation_pipeline.assets.resources import Workshop
+from segmentation_pipeline.assets.table_results import contract_checks, table_result
 from segmentation_pipeline.clustering.champion import require_champion
 from segmentation_pipeline.features import Preparation
 from segmentation_pipeline.segments.personas import make_segment_personas
@@ -26,7 +27,10 @@ def build_persona_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]
     personas_read = [*traits_read, "feature_matrix", "segment_traits", "segments"]
 
     @dg.asset(
-        key_prefix=[name], deps=[[name, table] for table in traits_read], kinds={"duckdb", "numpy"}
+        key_prefix=[name],
+        deps=[[name, table] for table in traits_read],
+        kinds={"duckdb", "numpy"},
+        check_specs=contract_checks(name, "segment_traits"),
     )
     def segment_traits(
         context: dg.AssetExecutionContext, workshop: Workshop
@@ -41,17 +45,15 @@ def build_persona_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]
                 "SELECT segment_id, rank, sentence, effect, effect_lower, effect_upper"
                 f" FROM {table.sql} ORDER BY segment_id, rank"
             )
-            return dg.MaterializeResult(
-                metadata={
-                    **table_metadata(connection, table, rows),
-                    "traits": small_table(connection, told),
-                }
+            return table_result(
+                connection, table, rows, build, {"traits": small_table(connection, told)}
             )
 
     @dg.asset(
         key_prefix=[name],
         deps=[[name, table] for table in personas_read],
         kinds={"duckdb", "numpy"},
+        check_specs=contract_checks(name, "segment_personas"),
     )
     def segment_personas(
         context: dg.AssetExecutionContext, workshop: Workshop
@@ -63,11 +65,7 @@ def build_persona_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]
             preparation = Preparation.from_json(champion.preparation)
             rows = make_segment_personas(connection, workshop.home, name, preparation, build)
             table = Table(name, "segment_personas")
-            return dg.MaterializeResult(
-                metadata={
-                    **table_metadata(connection, table, rows),
-                    "personas": small_table(connection, f"FROM {table.sql}"),
-                }
-            )
+            shown = {"personas": small_table(connection, f"FROM {table.sql}")}
+            return table_result(connection, table, rows, build, shown)
 
     return [segment_traits, segment_personas]

@@ -9,9 +9,9 @@ from segmentation_pipeline.assets.metadata import (
     picture,
     read_rows,
     small_table,
-    table_metadata,
 )
 from segmentation_pipeline.assets.resources import Workshop
+from segmentation_pipeline.assets.table_results import contract_checks, table_result
 from segmentation_pipeline.clustering.champion import require_champion
 from segmentation_pipeline.features import Preparation
 from segmentation_pipeline.reports import heat_map_chart, map_chart, sizes_chart
@@ -34,6 +34,7 @@ def build_picture_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]
         key_prefix=[name],
         deps=[[name, table] for table in ("feature_matrix", "segment_profiles", "segments")],
         kinds={"numpy"},
+        check_specs=contract_checks(name, "segment_map"),
     )
     def segment_map(context: dg.AssetExecutionContext, workshop: Workshop) -> dg.MaterializeResult:
         """A sample of customers as points on a plane, each with its segment and no id."""
@@ -45,17 +46,13 @@ def build_picture_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]
             floor = workshop.home.customers.limits.smallest_group
             rows = make_segment_map(connection, name, spec, preparation, floor, build)
             table = Table(name, "segment_map")
-            return dg.MaterializeResult(
-                metadata={
-                    **table_metadata(connection, table, rows),
-                    **_pictures(connection, name, table),
-                }
-            )
+            return table_result(connection, table, rows, build, _pictures(connection, name, table))
 
     @dg.asset(
         key_prefix=[name],
         deps=[[name, "customer_segments"], [name, "engineered_features"]],
         kinds={"duckdb"},
+        check_specs=contract_checks(name, "feature_distributions"),
     )
     def feature_distributions(
         context: dg.AssetExecutionContext, workshop: Workshop
@@ -69,11 +66,8 @@ def build_picture_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]
             rows = make_feature_distributions(connection, name, spec, version, floor, build)
             table = Table(name, "feature_distributions")
             listed = f"FROM {table.sql} ORDER BY feature, bin, segment_id"
-            return dg.MaterializeResult(
-                metadata={
-                    **table_metadata(connection, table, rows),
-                    "shares": small_table(connection, listed),
-                }
+            return table_result(
+                connection, table, rows, build, {"shares": small_table(connection, listed)}
             )
 
     return [segment_map, feature_distributions]

@@ -11,6 +11,8 @@ from segmentation_pipeline.specification.home import load_home
 
 OnNight = Callable[[dt.date, int, int], None]
 """Called with the date that begins, its number, and the number of nights."""
+OnResult = Callable[[dt.date, NightResult], None]
+"""Called with the date that has ended, and how."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ def replay_nights(
     segmentation: str | None = None,
     approximate: bool = False,
     on_night: OnNight,
+    on_result: OnResult = lambda *_: None,
     progress: Progress,
 ) -> Replay:
     """Run the nights of `first` to `last`, both included, in order; the first that fails ends it.
@@ -55,6 +58,7 @@ def replay_nights(
             approximate=approximate,
             progress=progress,
         )
+        on_result(date, result)
         if not result.success:
             return Replay(tuple(done), date, result)
         done.append(date)

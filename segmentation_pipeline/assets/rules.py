@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from segmentation_pipeline.assets.metadata import small_table, table_metadata
+from segmentation_pipeline.assets.metadata import small_table
 from segmentation_pipeline.assets.resources import Workshop
+from segmentation_pipeline.assets.table_results import contract_checks, table_result
 from segmentation_pipeline.clustering.champion import require_champion
 from segmentation_pipeline.features import Preparation
 from segmentation_pipeline.segments.segment_rules import make_segment_rules
@@ -26,6 +27,7 @@ def build_rule_assets(name: str) -> Sequence[dg.AssetsDefinition]:
         key_prefix=[name],
         deps=[[name, table] for table in read],
         kinds={"duckdb", "scikitlearn"},
+        check_specs=contract_checks(name, "segment_rules"),
     )
     def segment_rules(
         context: dg.AssetExecutionContext, workshop: Workshop
@@ -41,11 +43,8 @@ def build_rule_assets(name: str) -> Sequence[dg.AssetsDefinition]:
                 "SELECT segment_id, rule, fidelity, precision, recall, sql_predicate"
                 f" FROM {table.sql} ORDER BY segment_id"
             )
-            return dg.MaterializeResult(
-                metadata={
-                    **table_metadata(connection, table, rows),
-                    "rules": small_table(connection, told),
-                }
+            return table_result(
+                connection, table, rows, build, {"rules": small_table(connection, told)}
             )
 
     return [segment_rules]

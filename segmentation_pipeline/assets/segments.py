@@ -8,14 +8,16 @@ import dagster as dg
 
 from segmentation_pipeline.assets.metadata import (
     Metadata,
+    drawn,
     picture,
     read_rows,
     small_table,
-    table_metadata,
 )
 from segmentation_pipeline.assets.pictures import MOST_DRAWN
 from segmentation_pipeline.assets.resources import Workshop
+from segmentation_pipeline.assets.table_results import contract_checks, table_result
 from segmentation_pipeline.clustering.champion import require_champion
+from segmentation_pipeline.clustering.kept_effects import Found, effect_of
 from segmentation_pipeline.contracts import CONTRACTS
 from segmentation_pipeline.features import Preparation, sampled_distance_shares
 from segmentation_pipeline.reports import distance_share_chart, migration_chart
@@ -55,6 +57,7 @@ def build_segment_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]
         key_prefix=[name],
         deps=[[name, "feature_matrix"], [name, "segment_model"]],
         kinds={"duckdb", "numpy"},
+        check_specs=contract_checks(name, "customer_segments"),
     )
     def customer_segments(
         context: dg.AssetExecutionContext, workshop: Workshop
@@ -76,16 +79,19 @@ def build_segment_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]
                 "SELECT segment_id, count(*) AS customers, avg(is_borderline::INT) AS borderline,"
                 f" avg(is_outlier::INT) AS outliers FROM {members.sql} GROUP BY ALL ORDER BY ALL"
             )
-            return dg.MaterializeResult(
-                metadata={
-                    **table_metadata(connection, members, changes.customers),
-                    "sizes": small_table(connection, sizes),
-                    **asdict(changes),
-                    "churn_share": changes.churn_share,
-                }
-            )
+            told: Metadata = {
+                "sizes": small_table(connection, sizes),
+                **asdict(changes),
+                "churn_share": changes.churn_share,
+            }
+            return table_result(connection, members, changes.customers, build, told)
 
-    @dg.asset(key_prefix=[name], deps=described, kinds={"duckdb"})
+    @dg.asset(
+        key_prefix=[name],
+        deps=described,
+        kinds={"duckdb"},
+        check_specs=contract_checks(name, "segment_profiles"),
+    )
     def segment_profiles(
         context: dg.AssetExecutionContext, workshop: Workshop
     ) -> dg.MaterializeResult:
@@ -101,14 +107,16 @@ def build_segment_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]
                 "SELECT segment_id, use, rank, feature, mean, overall_mean, standardised_difference"
                 f" FROM {table.sql} WHERE rank <= 5 ORDER BY segment_id, use, rank"
             )
-            return dg.MaterializeResult(
-                metadata={
-                    **table_metadata(connection, table, rows),
-                    "traits": small_table(connection, traits),
-                }
+            return table_result(
+                connection, table, rows, build, {"traits": small_table(connection, traits)}
             )
 
-    @dg.asset(key_prefix=[name], deps=described, kinds={"duckdb"})
+    @dg.asset(
+        key_prefix=[name],
+        deps=described,
+        kinds={"duckdb"},
+        check_specs=contract_checks(name, "segment_category_shares"),
+    )
     def segment_category_shares(
         context: dg.AssetExecutionContext, workshop: Workshop
     ) -> dg.MaterializeResult:
@@ -119,7 +127,7 @@ def build_segment_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]
                 connection, name, spec, build, smallest_group=smallest_group
             )
             table = Table(name, "segment_category_shares")
-            return dg.MaterializeResult(metadata=table_metadata(connection, table, rows))
+            return table_result(connection, table, rows, build)
 
     @dg.asset(
         key_prefix=[name],
@@ -133,6 +141,7 @@ def build_segment_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]
             )
         ],
         kinds={"duckdb"},
+        check_specs=contract_checks(name, "segments"),
     )
     def segments(context: dg.AssetExecutionContext, workshop: Workshop) -> dg.MaterializeResult:
         """The segments: how many customers each has, what it is called, what may be claimed."""
@@ -149,11 +158,8 @@ def build_segment_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]
             rows = make_segments(connection, name, spec, ids, names, build)
             table = Table(name, "segments")
             shown = f"SELECT * FROM {table.sql} ORDER BY customers DESC, segment_id"
-            return dg.MaterializeResult(
-                metadata={
-                    **table_metadata(connection, table, rows),
-                    "segments": small_table(connection, shown),
-                }
+            return table_result(
+                connection, table, rows, build, {"segments": small_table(connection, shown)}
             )
 
     @dg.asset(
@@ -165,6 +171,7 @@ def build_segment_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]
             [name, "feature_matrix"],
         ],
         kinds={"duckdb"},
+        check_specs=contract_checks(name, "feature_importance"),
     )
     def feature_importance(
         context: dg.AssetExecutionContext, workshop: Workshop
@@ -178,19 +185,23 @@ def build_segment_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]
             ]
             require_builds(connection, [*needed, Table(name, "feature_matrix")], build.as_of)
             champion = require_champion(connection, workshop.home, name, build.as_of)
-            shares = sampled_distance_shares(
-                connection, name, Preparation.from_json(champion.preparation), spec.clustering
-            )
-            rows = make_feature_importance(connection, name, spec, shares, build)
+
+            def share_out() -> Found:
+                preparation = Preparation.from_json(champion.preparation)
+                shares = sampled_distance_shares(connection, name, preparation, spec.clustering)
+                chart = drawn(distance_share_chart(shares)) if shares else None
+                return {"shares": shares, "picture": chart}
+
+            found = effect_of(
+                connection, champion.record, "distance_shares", build, share_out
+            ).found
+            rows = make_feature_importance(connection, name, spec, found["shares"], build)
             table = Table(name, "feature_importance")
             listed = f"FROM {table.sql} ORDER BY use, rank"
-            return dg.MaterializeResult(
-                metadata={
-                    **table_metadata(connection, table, rows),
-                    "importance": small_table(connection, listed),
-                    **({"distance": picture(distance_share_chart(shares))} if shares else {}),
-                }
-            )
+            shown: Metadata = {"importance": small_table(connection, listed)}
+            if found["picture"]:
+                shown["distance"] = dg.MetadataValue.md(found["picture"])
+            return table_result(connection, table, rows, build, shown)
 
     return [
         customer_segments,
@@ -223,6 +234,7 @@ def _segment_changes(name: str, smallest_group: int) -> dg.AssetsDefinition:
             )
             for table in ("segment_history", *makers)
         ],
+        check_specs=contract_checks(name, "segment_history", *makers),
     )
     def segment_changes(
         context: dg.AssetExecutionContext, workshop: Workshop
@@ -230,27 +242,16 @@ def _segment_changes(name: str, smallest_group: int) -> dg.AssetsDefinition:
         with workshop.step(context) as (connection, build):
             history = Table(name, "segment_history")
             require_builds(connection, [Table(name, "segments"), history], build.as_of)
-            yield dg.MaterializeResult(
-                asset_key=[name, "segment_history"],
-                metadata=table_metadata(connection, history, count_rows(connection, history)),
-            )
+            yield table_result(connection, history, count_rows(connection, history), build)
             for table_name, make in makers.items():
                 rows = make(connection, name, build)
                 table = Table(name, table_name)
-                shown = {"rows": small_table(connection, f"FROM {table.sql}")}
-                yield dg.MaterializeResult(
-                    asset_key=[name, table_name],
-                    metadata={
-                        **table_metadata(connection, table, rows),
-                        # Movements are of single customers.
-                        **({} if table_name == "segment_movements" else shown),
-                        **(
-                            _migration_picture(connection, name)
-                            if table_name == "segment_migration"
-                            else {}
-                        ),
-                    },
-                )
+                shown: Metadata = {}
+                if table_name != "segment_movements":  # which are of single customers
+                    shown["rows"] = small_table(connection, f"FROM {table.sql}")
+                if table_name == "segment_migration":
+                    shown |= _migration_picture(connection, name)
+                yield table_result(connection, table, rows, build, shown)
 
     return segment_changes
 

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from segmentation_pipeline.assets.metadata import small_table, table_metadata
+from segmentation_pipeline.assets.metadata import Metadata, small_table
 from segmentation_pipeline.assets.resources import Workshop
+from segmentation_pipeline.assets.table_results import contract_checks, table_result
 from segmentation_pipeline.preparation import CUSTOMERS
 from segmentation_pipeline.segments.sensitive import make_sensitive_shares
 from segmentation_pipeline.segments.strategies import (
@@ -14,6 +15,8 @@ from segmentation_pipeline.segments.strategies import (
 )
 from segmentation_pipeline.specification.home import Home
 from segmentation_pipeline.warehouse import Table, require_builds
+
+_EVERY_SEGMENT = "every_segment_has_a_strategy"
 
 
 def build_strategy_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]:
@@ -26,6 +29,10 @@ def build_strategy_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition
         key_prefix=[name],
         deps=[[name, table] for table in read],
         kinds={"duckdb"},
+        check_specs=[
+            *contract_checks(name, "segment_strategies"),
+            *([_every_segment_has_one(name)] if spec.strategies else []),
+        ],
     )
     def segment_strategies(
         context: dg.AssetExecutionContext, workshop: Workshop
@@ -41,18 +48,18 @@ def build_strategy_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition
                 "SELECT segment_id, rank, strategy, channel, evidence"
                 f" FROM {strategies.sql} ORDER BY segment_id, rank"
             )
-            return dg.MaterializeResult(
-                metadata={
-                    **table_metadata(connection, strategies, rows),
-                    "strategies": small_table(connection, shown),
-                    "segments_without_strategy": lacking,
-                }
-            )
+            told: Metadata = {
+                "strategies": small_table(connection, shown),
+                "segments_without_strategy": lacking,
+            }
+            checks = [_has_strategy(name, lacking)] if spec.strategies else []
+            return table_result(connection, strategies, rows, build, told, checks=checks)
 
     @dg.asset(
         key_prefix=[name],
         deps=[[name, "customer_segments"], [name, "segment_strategies"], ["customers"]],
         kinds={"duckdb"},
+        check_specs=contract_checks(name, "sensitive_shares"),
     )
     def sensitive_shares(
         context: dg.AssetExecutionContext, workshop: Workshop
@@ -64,35 +71,27 @@ def build_strategy_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition
             table = Table(name, "sensitive_shares")
             rows = make_sensitive_shares(connection, name, workshop.home.customers, build)
             shown = f"FROM {table.sql} ORDER BY column_name, group_kind, group_name, category"
-            return dg.MaterializeResult(
-                metadata={
-                    **table_metadata(connection, table, rows),
-                    "shares": small_table(connection, shown),
-                }
+            return table_result(
+                connection, table, rows, build, {"shares": small_table(connection, shown)}
             )
 
     return [segment_strategies, sensitive_shares]
 
 
-def build_strategy_checks(home: Home) -> Sequence[dg.AssetChecksDefinition]:
-    """Make the check, of each segmentation with a playbook, that no segment is left without."""
-    return [_strategy_check(name) for name, spec in home.segmentations.items() if spec.strategies]
-
-
-def _strategy_check(name: str) -> dg.AssetChecksDefinition:
-    @dg.asset_check(
+def _every_segment_has_one(name: str) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(
+        _EVERY_SEGMENT,
         asset=[name, "segment_strategies"],
-        name="every_segment_has_a_strategy",
         description="the playbook has something for each segment",
-        blocking=False,
     )
-    def check(context: dg.AssetCheckExecutionContext, workshop: Workshop) -> dg.AssetCheckResult:
-        with workshop.step(context) as (connection, build):
-            require_builds(connection, [Table(name, "segment_strategies")], build.as_of)
-            lacking = segments_without_strategy(connection, name)
-        said = f"no strategy applies to {', '.join(lacking)}" if lacking else "each has one"
-        return dg.AssetCheckResult(
-            passed=not lacking, severity=dg.AssetCheckSeverity.WARN, description=said
-        )
 
-    return check
+
+def _has_strategy(name: str, lacking: Sequence[str]) -> dg.AssetCheckResult:
+    said = f"no strategy applies to {', '.join(lacking)}" if lacking else "each has one"
+    return dg.AssetCheckResult(
+        asset_key=[name, "segment_strategies"],
+        check_name=_EVERY_SEGMENT,
+        passed=not lacking,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=said,
+    )

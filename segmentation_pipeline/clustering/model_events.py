@@ -142,10 +142,21 @@ def events_before(events: Iterable[ModelEvent], night: dt.date) -> list[ModelEve
     return [event for event in events if not _is_by_rule(event, night)]
 
 
+def found_on(events: Iterable[ModelEvent], night: dt.date) -> int | None:
+    """Tell the version that a night finds in force, whatever it has fitted at once since."""
+    found = (one for one in events if not (one.decided_on == night and _is_fitted_at_once(one)))
+    return champion_on(found, night)
+
+
 def _is_by_rule(event: ModelEvent, night: dt.date) -> bool:
     """Whether a night decided it by rule; what is in force at once was fitted for want of one."""
+    is_of_night = event.who == SYSTEM and event.decided_on == night
+    return is_of_night and not _is_fitted_at_once(event)
+
+
+def _is_fitted_at_once(event: ModelEvent) -> bool:
     is_at_once = event.status == "champion" and event.as_of == event.decided_on
-    return event.who == SYSTEM and event.decided_on == night and not is_at_once
+    return is_at_once and event.who == SYSTEM
 
 
 def read_events(connection: Connection, segmentation: str) -> list[ModelEvent]:

@@ -33,6 +33,7 @@ PREPROCESSING_SCHEMA = pa.schema(
         "variant": pa.string(),
         "segments": pa.int32(),
         "sampled_customers": pa.int64(),
+        "examined_date": pa.date32(),
         "silhouette": pa.float64(),
         "smallest_share": pa.float64(),
         "agreement": pa.float64(),

@@ -15,9 +15,11 @@ from pathlib import Path
 from segmentation_pipeline.clustering.model import SegmentModel, load_model, save_model
 from segmentation_pipeline.clustering.model_events import (
     SYSTEM,
+    ModelEvent,
     Status,
     add_event,
     champion_on,
+    found_on,
     read_events,
     statuses_on,
 )
@@ -57,6 +59,16 @@ class ModelRecord:
         return model_folder(models, self.segmentation, self.model_version)
 
 
+@dataclass(frozen=True)
+class Registration:
+    """What is told of a new model when it is registered, in the words of `ModelRecord`."""
+
+    segmentation: str
+    specification_digest: str
+    preparation_digest: str
+    reason: str
+
+
 Keep = Callable[[ModelRecord], None]
 """Writes what belongs to a new record, without a transaction of its own."""
 
@@ -72,15 +84,29 @@ def champion(connection: Connection, segmentation: str, as_of: dt.date) -> Model
     happened: neither the clock nor the order of the dates run again matters. Writes nothing: a
     read-only connection will do. Raises ClusteringError for the registry of an earlier release.
     """
+    version = champion_on(_events(connection, segmentation), as_of)
+    return None if version is None else version_record(connection, segmentation, version)
+
+
+def found_champion(connection: Connection, segmentation: str, night: dt.date) -> ModelRecord | None:
+    """The model that a night finds in force; None on the first one.
+
+    It is the same however often the night is run, and whatever it has fitted for want of one.
+    Otherwise as `champion`.
+    """
+    version = found_on(_events(connection, segmentation), night)
+    return None if version is None else version_record(connection, segmentation, version)
+
+
+def _events(connection: Connection, segmentation: str) -> list[ModelEvent]:
     if not has_table(connection, Table("core", "models")):
-        return None
+        return []
     if not has_table(connection, Table("core", "model_events")):
         raise ClusteringError(
             "the registry of models is of an earlier release: run a night, which brings it up to "
             "this one"
         )
-    version = champion_on(read_events(connection, segmentation), as_of)
-    return None if version is None else version_record(connection, segmentation, version)
+    return read_events(connection, segmentation)
 
 
 def version_record(connection: Connection, segmentation: str, model_version: int) -> ModelRecord:
@@ -106,12 +132,9 @@ def register_champion(
     connection: Connection,
     models: Path,
     model: SegmentModel,
+    told: Registration,
     build: Build,
     *,
-    segmentation: str,
-    specification_digest: str,
-    preparation_digest: str,
-    reason: str,
     keep: Keep = _keep_nothing,
 ) -> ModelRecord:
     """Save a model under the next version and put it in force from the build's date on.
@@ -122,15 +145,9 @@ def register_champion(
     lock.
     """
     create_registry(connection)
+    segmentation = told.segmentation
     is_first = not read_events(connection, segmentation)
-    record = _saved(
-        connection,
-        models,
-        model,
-        build,
-        (segmentation, specification_digest, preparation_digest),
-        reason,
-    )
+    record = _saved(connection, models, model, told, build)
     why = "the first model" if is_first else "what a model depends on was changed in the YAML"
     with transaction(connection):
         _insert(connection, record)
@@ -152,12 +169,9 @@ def register_challenger(
     connection: Connection,
     models: Path,
     model: SegmentModel,
+    told: Registration,
     build: Build,
     *,
-    segmentation: str,
-    specification_digest: str,
-    preparation_digest: str,
-    reason: str,
     keep: Keep = _keep_nothing,
 ) -> ModelRecord:
     """Save a model under the next version, without any status yet: `settle` gives it that.
@@ -166,18 +180,12 @@ def register_challenger(
     with what was kept of it then. Otherwise as `register_champion`.
     """
     create_registry(connection)
-    record = _saved(
-        connection,
-        models,
-        model,
-        build,
-        (segmentation, specification_digest, preparation_digest),
-        reason,
-    )
+    segmentation = told.segmentation
+    record = _saved(connection, models, model, told, build)
     same = connection.execute(
         "SELECT model_version FROM core.models WHERE segmentation = ? AND as_of = ?"
         " AND model_digest = ? AND specification_digest = ?",
-        [segmentation, build.as_of, record.model_digest, specification_digest],
+        [segmentation, build.as_of, record.model_digest, told.specification_digest],
     ).fetchall()
     if same:
         shutil.rmtree(record.folder(models))
@@ -217,12 +225,11 @@ def _saved(
     connection: Connection,
     models: Path,
     model: SegmentModel,
+    told: Registration,
     build: Build,
-    digests: tuple[str, str, str],
-    reason: str,
 ) -> ModelRecord:
-    """Write the files of the next version; `digests` are (segmentation, specification, ...)."""
-    segmentation, specification_digest, preparation_digest = digests
+    """Write the files of the next version."""
+    segmentation = told.segmentation
     (last_version,) = connection.execute(
         "SELECT coalesce(max(model_version), 0) FROM core.models WHERE segmentation = ?",
         [segmentation],
@@ -233,17 +240,14 @@ def _saved(
     if folder.exists():
         shutil.rmtree(folder)
     return ModelRecord(
-        segmentation=segmentation,
+        **vars(told),
         model_version=version,
         as_of=build.as_of,
         run_id=build.run_id,
-        specification_digest=specification_digest,
-        preparation_digest=preparation_digest,
         model_digest=save_model(model, folder),
         algorithm=model.algorithm,
         k=int(str(model.parameters["segments"])),
         sklearn_version=metadata.version("scikit-learn"),
-        reason=reason,
         status="withdrawn",
     )
 

@@ -1,5 +1,6 @@
 """`segmentation check`: what a night would do, without doing it."""
 
+import datetime as dt
 import os
 
 from segmentation_pipeline.commands.terminal import (
@@ -10,12 +11,17 @@ from segmentation_pipeline.commands.terminal import (
     errors_to_exit_status,
 )
 from segmentation_pipeline.contracts.changes import Change
-from segmentation_pipeline.specification.home import load_home
+from segmentation_pipeline.errors import PipelineError
+from segmentation_pipeline.lock import lock_holder
+from segmentation_pipeline.specification.home import Home, load_home
 from segmentation_pipeline.specification.unused import unused_texts
 
 
 def check(home: HomeOption = CURRENT) -> None:
-    """Read every file of a home and say what a night would do; touches nothing."""
+    """Read every file of a home and say what a night would do; touches nothing.
+
+    Where sources or customers would stop the night, it says by what, and fails.
+    """
     with errors_to_exit_status():
         from segmentation_pipeline.ingestion import check_source
         from segmentation_pipeline.publication import announced_changes
@@ -42,7 +48,27 @@ def check(home: HomeOption = CURRENT) -> None:
                 soft_wrap=True,
             )
         _announce(announced_changes(spec.published))
-        console.print(f"The next night would be for {default_date(spec)}.")
+        date = default_date(spec)
+        console.print(f"The next night would be for {date}.")
+        _foresee(spec, date)
+
+
+def _foresee(home: Home, date: dt.date) -> None:
+    """Try the night up to `customers`, on a copy; raises PipelineError where it would stop."""
+    from segmentation_pipeline.assets.foresight import foreseen_stops
+
+    holder = lock_holder(home.lock)
+    if holder is not None:
+        console.print(
+            f"Held by {holder}: whether it would be stopped is not looked for.",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+        return
+    stops = foreseen_stops(home, date, os.environ)
+    if stops:
+        raise PipelineError("\n  ".join(["It would be stopped:", *stops]))
 
 
 def _announce(changes: list[Change]) -> None:

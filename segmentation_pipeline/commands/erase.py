@@ -42,8 +42,8 @@ def erase(
         from segmentation_pipeline.publication import erase_customers, pseudonym_key
 
         spec = load_home(home)
-        lines = file.read_text(encoding="utf-8").splitlines() if file is not None else []
-        ids = sorted({_as_loaded(one) for one in [*(customer or []), *lines]} - {""})
+        named = {_as_loaded(one) for one in customer or []} - {""}
+        ids = sorted(named.union(ids_in(file) if file is not None else ()))
         if not ids:
             raise PipelineError("nobody to erase: name one by --customer, or several by --file")
         if not is_sure:
@@ -71,6 +71,19 @@ def erase(
         console.print(
             "Run the last night again (`segmentation run`): its figures still count them."
         )
+
+
+def ids_in(file: Path) -> list[str]:
+    """Read the ids of a text file, one on each line, as they are loaded."""
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise PipelineError(
+            f"{file}: not UTF-8; save it as UTF-8, with an id on each line"
+        ) from None
+    except OSError as error:
+        raise PipelineError(f"{file}: it cannot be read: {error.strerror}") from None
+    return [name for line in lines if (name := _as_loaded(line))]
 
 
 def _as_loaded(customer_id: str) -> str:

@@ -38,6 +38,15 @@ def inspect(
             if path.exists():
                 raise PipelineError(f"{path} exists: move it away, or leave out --write")
         for path, text in proposed.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-            console.print(f"wrote {path}", highlight=False)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+            except OSError as error:
+                raise PipelineError(f"{path}: cannot be written: {error.strerror}") from None
+            console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
+        console.print(
+            f"Read and correct them; then `segmentation check --home {home}`, then `run`.",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )

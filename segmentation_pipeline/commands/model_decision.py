@@ -4,19 +4,21 @@ import datetime as dt
 import getpass
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from segmentation_pipeline.commands.terminal import console, one_segmentation
 from segmentation_pipeline.specification.home import Home, load_home
 
+Version = TypeVar("Version", int, int | None)
+
 if TYPE_CHECKING:
     from segmentation_pipeline.clustering.model_events import ModelEvent
     from segmentation_pipeline.segments.model_decisions import Approval
     from segmentation_pipeline.warehouse import Connection
 
-    Decide = Callable[[Connection, Home, str, Approval], ModelEvent]
+    Decide = Callable[[Connection, Home, str, Version, Approval], ModelEvent]
 
 SegmentationArgument = Annotated[str, typer.Argument(help="Its name: that of its file.")]
 ModelOption = Annotated[
@@ -42,12 +44,13 @@ FromOption = Annotated[
 def decide(
     home: Path,
     segmentation: str,
+    model: Version,
     by: str | None,
     reason: str,
     first: dt.datetime | None,
-    how: "Decide",
+    how: "Decide[Version]",
 ) -> None:
-    """Record a person's decision under the home's lock, and tell what follows."""
+    """Record a person's decision about a model under the home's lock, and tell what follows."""
     from segmentation_pipeline.lock import hold_lock
     from segmentation_pipeline.segments.model_decisions import Approval
     from segmentation_pipeline.warehouse import open_warehouse
@@ -61,7 +64,7 @@ def decide(
         hold_lock(spec.lock, "a decision about a model", timeout_seconds=0),
         open_warehouse(spec.warehouse) as connection,
     ):
-        event = how(connection, spec, name, approval)
+        event = how(connection, spec, name, model, approval)
     console.print(
         f"{name}: model {event.model_version} is {event.status} from the night of {event.as_of} on,"
         f" decided by {event.who}.",

@@ -23,16 +23,7 @@ def promote(
     with errors_to_exit_status():
         from segmentation_pipeline.segments import model_decisions
 
-        decide(
-            home,
-            segmentation,
-            by,
-            reason,
-            first,
-            lambda connection, spec, name, approval: model_decisions.promote(
-                connection, spec, name, model, approval
-            ),
-        )
+        decide(home, segmentation, model, by, reason, first, model_decisions.promote)
 
 
 def reject(
@@ -46,13 +37,4 @@ def reject(
     with errors_to_exit_status():
         from segmentation_pipeline.segments import model_decisions
 
-        decide(
-            home,
-            segmentation,
-            by,
-            reason,
-            None,
-            lambda connection, spec, name, approval: model_decisions.reject(
-                connection, spec, name, model, approval
-            ),
-        )
+        decide(home, segmentation, model, by, reason, None, model_decisions.reject)

@@ -19,7 +19,7 @@ def rename(
     name: Annotated[str, typer.Argument(help="What it is called from the next night on.")],
     home: HomeOption = CURRENT,
 ) -> None:
-    """Give a segment a name; it stays with the segment until it gets another one."""
+    """Give a segment, such as engagement-1, a name that stays until it gets another one."""
     with errors_to_exit_status():
         from segmentation_pipeline.lock import hold_lock
         from segmentation_pipeline.segments.naming import rename_segment
@@ -33,4 +33,10 @@ def rename(
             open_warehouse(spec.warehouse) as connection,
         ):
             done = rename_segment(connection, segmentation, segment, name, declared=declared)
-        console.print(f"{done.segment_id}: {done.before or 'no name'} -> {done.after}")
+        before = "" if done.before is None else f", and no longer {done.before}"
+        console.print(
+            f"{done.segment_id} is called {done.after} from the next night on{before}.",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )

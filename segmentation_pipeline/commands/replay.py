@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from segmentation_pipeline.commands.telling import tell
 from segmentation_pipeline.commands.terminal import (
     CURRENT,
     HomeOption,
@@ -62,6 +63,7 @@ def replay(
                 segmentation=segmentation,
                 approximate=approximate,
                 on_night=begin,
+                on_result=lambda date, result: tell(spec, date, result),
                 progress=show,
             )
         if found.result is None:

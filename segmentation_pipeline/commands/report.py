@@ -1,5 +1,6 @@
 """`segmentation report`: the page about a night, made anew from what is published."""
 
+import datetime as dt
 import webbrowser
 from typing import Annotated
 
@@ -7,7 +8,6 @@ import typer
 
 from segmentation_pipeline.commands.terminal import (
     CURRENT,
-    DateOption,
     HomeOption,
     console,
     errors_to_exit_status,
@@ -17,7 +17,12 @@ from segmentation_pipeline.specification.home import load_home
 
 def report(
     home: HomeOption = CURRENT,
-    as_of: DateOption = None,
+    as_of: Annotated[
+        dt.datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"], help="The night's date; the newest published one if not given."
+        ),
+    ] = None,
     is_opened: Annotated[
         bool, typer.Option("--open", help="Show it in the browser of this machine.")
     ] = False,

@@ -40,16 +40,7 @@ def rollback(
         if segmentation is not None and model is not None:
             from segmentation_pipeline.segments import model_decisions
 
-            decide(
-                home,
-                segmentation,
-                by,
-                reason,
-                first,
-                lambda connection, spec, name, approval: model_decisions.roll_back(
-                    connection, spec, name, model, approval
-                ),
-            )
+            decide(home, segmentation, model, by, reason, first, model_decisions.roll_back)
             return
         from segmentation_pipeline.lock import hold_lock
         from segmentation_pipeline.publication import rollback as roll_back

@@ -1,12 +1,11 @@
 """`segmentation run`: a night, from the sources to what readers see."""
 
-import datetime as dt
-import os
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.table import Table as RichTable
 
+from segmentation_pipeline.commands.telling import tell
 from segmentation_pipeline.commands.terminal import (
     CURRENT,
     DateOption,
@@ -17,9 +16,6 @@ from segmentation_pipeline.commands.terminal import (
     progress_console,
 )
 from segmentation_pipeline.specification.home import Home, load_home
-
-if TYPE_CHECKING:  # It imports Dagster, which takes a second.
-    from segmentation_pipeline.assets.night import NightResult
 
 
 def run(
@@ -64,7 +60,7 @@ def run(
             )
         for failure in result.failures:
             progress_console.print(f"failed: {failure}", markup=False, style="red")
-        _tell(spec, date, result)
+        tell(spec, date, result)
         if result.is_news is not None:
             _show_segments(spec)
         if result.is_news is False:
@@ -73,18 +69,6 @@ def run(
             left = "was not published" if result.is_news is None else "was published, with failures"
             progress_console.print(f"The night of {date} {left}.", style="red")
             raise typer.Exit(1)
-
-
-def _tell(home: Home, as_of: dt.date, result: "NightResult") -> None:
-    """Send the alert of a night that is worth one; one that isn't delivered is said here."""
-    from segmentation_pipeline.assets.alerting import alert_of_night, send
-
-    is_published = result.is_news is not None
-    alert = alert_of_night(
-        home, as_of, result.run_id, result.failures, result.warnings, is_published=is_published
-    )
-    for fault in send(home, alert, os.environ) if alert else []:
-        progress_console.print(fault, markup=False, style="red")
 
 
 def _show_segments(home: Home) -> None:

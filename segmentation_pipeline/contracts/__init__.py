@@ -45,27 +45,26 @@ Major: a table or column is gone, has another name or type, another key, or may 
 Minor: there are new ones.
 """
 
-CONTRACTS: Mapping[str, Contract] = MappingProxyType(
-    {
-        contract.name: contract
-        for contract in (
-            *SEGMENT_CONTRACTS,
-            *RULE_CONTRACTS,
-            *PERSONA_CONTRACTS,
-            *STRATEGY_CONTRACTS,
-            *KPI_CONTRACTS,
-            *EXPERIMENT_CONTRACTS,
-            *BELONGING_CONTRACTS,
-            *HISTORY_CONTRACTS,
-            *PICTURE_CONTRACTS,
-            *FEATURE_CONTRACTS,
-            *DRIFT_CONTRACTS,
-            *MODEL_CONTRACTS,
-            *REGISTRY_CONTRACTS,
-            *OPERATION_CONTRACTS,
-        )
-    }
-)
+_BY_NAME = {
+    contract.name: contract
+    for contract in (
+        *SEGMENT_CONTRACTS,
+        *RULE_CONTRACTS,
+        *PERSONA_CONTRACTS,
+        *STRATEGY_CONTRACTS,
+        *KPI_CONTRACTS,
+        *EXPERIMENT_CONTRACTS,
+        *BELONGING_CONTRACTS,
+        *HISTORY_CONTRACTS,
+        *PICTURE_CONTRACTS,
+        *FEATURE_CONTRACTS,
+        *DRIFT_CONTRACTS,
+        *MODEL_CONTRACTS,
+        *REGISTRY_CONTRACTS,
+        *OPERATION_CONTRACTS,
+    )
+}
+CONTRACTS: Mapping[str, Contract] = MappingProxyType(_BY_NAME)
 
 
 def contracts_digest() -> str:

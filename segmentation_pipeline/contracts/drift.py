@@ -9,7 +9,7 @@ from segmentation_pipeline.contracts.contract import (
     required,
 )
 
-_JUDGED = "Version of the model in force before the night, against which drift is measured"
+_JUDGED = "Version of the model that the night found in force, against which drift is measured"
 
 DRIFT_CONTRACTS = (
     Contract(

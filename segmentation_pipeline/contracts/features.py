@@ -37,8 +37,8 @@ FEATURE_CONTRACTS = (
             ContractColumn(
                 "distance_share",
                 "DOUBLE",
-                "Share of the feature in the mean distance between two customers; none if it is no "
-                "part of it.",
+                "Share of the feature in the mean distance between two customers, on the first "
+                "night with this model; none if it is no part of it.",
             ),
             *PROVENANCE,
         ),
@@ -54,6 +54,12 @@ FEATURE_CONTRACTS = (
             required("variant", "VARCHAR", "as declared, without scaling, or without transforms."),
             required("segments", "INTEGER", "Number of segments.", "segments"),
             required("sampled_customers", "BIGINT", "Customers it was tried on.", "customers"),
+            ContractColumn(
+                "examined_date",
+                "DATE",
+                "Business date of these customers: the first night with this model; none in rows "
+                "of an earlier release.",
+            ),
             ContractColumn(
                 "silhouette",
                 "DOUBLE",

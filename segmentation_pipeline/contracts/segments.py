@@ -82,8 +82,9 @@ SEGMENT_CONTRACTS = (
             ContractColumn(
                 "margin",
                 "DOUBLE",
-                "How clearly it is `raw_segment_id`: 0 on the border to the runner-up, 1 where the "
-                "segment is most typical; none of noise, and where rules decide.",
+                "How clearly it is `raw_segment_id`: 0 on the border to the runner-up, 1 in the "
+                "middle of the segment, more on its far side; none of noise, and where rules "
+                "decide.",
             ),
             ContractColumn(
                 "probability", "DOUBLE", "Probability of the segment; of mixtures only."

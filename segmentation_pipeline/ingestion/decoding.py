@@ -26,6 +26,8 @@ MAXIMUM_RATIO = 200
 SMALLEST_BOMB_BYTES = 10_000_000
 
 _CHUNK_BYTES = 1 << 20
+_BEGINNINGS: dict[bytes, Compression] = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_ZIP = b"PK\x03\x04"
 _SUFFIXES: dict[str, Compression] = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd"}
 _MARKS = {
     codecs.BOM_UTF32_LE: "utf-32-le",
@@ -41,6 +43,12 @@ _NEXT_LINE_CODECS = frozenset({"cp037", "cp273", "cp424", "cp500", "cp875", "cp1
 def compression_of(path: Path) -> Compression:
     """Tell by a file's name how it is compressed."""
     return _SUFFIXES.get(path.suffix.lower(), "none")
+
+
+def unpacked_name(name: str) -> str:
+    """Name a file as it is called when it is unpacked."""
+    path = Path(name)
+    return name if compression_of(path) == "none" else path.with_suffix("").as_posix()
 
 
 def open_bytes(path: Path) -> AbstractContextManager[BinaryIO]:
@@ -175,6 +183,7 @@ def _raw_chunks(file: SourceFile) -> Iterator[bytes]:
     size = 0
     compression = compression_of(file.path)
     try:
+        _require_what_the_name_says(file, compression)
         with open_bytes(file.path) as content:
             while chunk := content.read(_CHUNK_BYTES):
                 size += len(chunk)
@@ -187,6 +196,27 @@ def _raw_chunks(file: SourceFile) -> Iterator[bytes]:
                 yield chunk
     except (gzip.BadGzipFile, EOFError, zlib.error, OSError) as error:
         raise SourceError(f"{file.name}: {_describe(error, compression)}") from None
+
+
+def _require_what_the_name_says(file: SourceFile, compression: Compression) -> None:
+    """Refuse a file that is packed in another way than its name says."""
+    with file.path.open("rb") as content:
+        start = content.read(4)
+    found = next((kind for mark, kind in _BEGINNINGS.items() if start.startswith(mark)), "none")
+    if start == _ZIP:
+        raise SourceError(f"{file.name}: it is a zip archive or a workbook; unpack it, or declare "
+                          "its `format`")  # fmt: skip
+    if found == compression or not start:
+        return
+    if found == "none":
+        raise SourceError(
+            f"{file.name}: it is not compressed by {compression}, as its name says; rename it, or "
+            "fetch it again"
+        )
+    suffix = next(end for end, kind in _SUFFIXES.items() if kind == found)
+    raise SourceError(
+        f"{file.name}: it is compressed by {found}; give it a name that ends in `{suffix}`"
+    )
 
 
 def _describe(error: Exception, compression: Compression) -> str:

@@ -4,6 +4,7 @@ import yaml
 
 from segmentation_pipeline.errors import SourceError
 from segmentation_pipeline.ingestion.keys_sql import key_parts
+from segmentation_pipeline.ingestion.proposing import on_one_line
 from segmentation_pipeline.specification.customers import CustomersSpec
 
 
@@ -20,17 +21,18 @@ def propose_segmentation(customers: str) -> str:
     keys = key_parts(spec.sources[spec.customers.base].key)
     answers = spec.answers()
     parts = {part for name, one in answers.items() for part in one[0].as_columns(name)}
-    features = [
-        f"  {name}: {{criterion: {'needs' if column.type == 'category' else 'behaviour'}}}"
+    wanted = {
+        name: f"criterion: {'needs' if column.type == 'category' else 'behaviour'}"
         for name, column in spec.customer_columns().items()
         if (column.is_numeric or column.type == "category")
         and not (column.personal or column.sensitive or name in {*keys, *parts})
-    ]
-    features += [
-        f"  {name}: {{{'criterion: needs' if one[0].type == 'choices' else 'use: profile'}}}"
+    }
+    wanted |= {
+        name: "criterion: needs" if one[0].type == "choices" else "use: profile"
         for name, one in answers.items()
         if not one[0].sensitive
-    ]
+    }
+    features = [f"  {on_one_line(name)}: {{{said}}}" for name, said in wanted.items()]
     for source, declared in spec.sources.items():
         if declared.is_attributes:
             continue
@@ -40,7 +42,7 @@ def propose_segmentation(customers: str) -> str:
         }
         aggregates |= {
             name: (
-                f"function: sum, column: {name}",
+                f"function: sum, column: {on_one_line(name)}",
                 "clip: {lower_quantile: 0.01, upper_quantile: 0.99}",
             )
             for name, column in declared.columns.items()
@@ -50,7 +52,7 @@ def propose_segmentation(customers: str) -> str:
             features += [
                 f"  {source}_{name}:",
                 "    criterion: behaviour",
-                f"    aggregate: {{source: {source}, {function}}}",
+                f"    aggregate: {{source: {on_one_line(source)}, {function}}}",
                 *([f"    {shape}"] if shape else []),
             ]
     if not features:

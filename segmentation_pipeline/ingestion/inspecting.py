@@ -15,6 +15,7 @@ from segmentation_pipeline.ingestion.profiling import profile_column
 from segmentation_pipeline.ingestion.proposing import Inspected, written
 from segmentation_pipeline.ingestion.reading import explained, open_file
 from segmentation_pipeline.ingestion.sniffing import sniff
+from segmentation_pipeline.specification.answers import without_accents
 from segmentation_pipeline.specification.sources import RESERVED_COLUMNS, SourceSpec
 from segmentation_pipeline.warehouse import Connection, open_in_memory
 
@@ -25,6 +26,7 @@ _CUSTOMER = re.compile(
     r"^(customer|client|user|member|person|staff|employee|visitor|account|patient|subscriber|"
     r"kunde|kunden|mitarbeiter)_?(id|no|nr|number|key|code|nummer)$"
 )
+_BIRTH = re.compile(r"birth|geburt|naissance|nacimiento|nascita|(^|_)dob($|_)")
 _DIGITS = re.compile(r"[\d-]*\d")
 _IDENTIFIER = re.compile(r"(^|_)(id|key|code|uuid|number|no|nr)$")
 
@@ -119,12 +121,16 @@ def _inspect(connection: Connection, home: Path, group: Sequence[Path], number: 
 def _unique_names(texts: Iterable[str]) -> list[str]:
     """Make plain names of headers: lower-case words joined by underscores, each once.
 
+    Letters lose their accents, so that `Straße` is found to be personal as `strasse` is.
+
     >>> _unique_names(["AvgVisit (min)", "as_of", "", "2nd", "e-mail", "E-Mail"])
     ['avg_visit_min', 'as_of_1', 'column_1', 'column_2nd', 'e_mail', 'e_mail_1']
+    >>> _unique_names(["Straße", "Prénom"])
+    ['strasse', 'prenom']
     """
     names: list[str] = []
     for text in texts:
-        words = re.sub(r"(?<=[a-z])(?=[A-Z])|[^A-Za-z0-9]+", "_", text)
+        words = re.sub(r"(?<=[a-z])(?=[A-Z])|[^A-Za-z0-9]+", "_", without_accents(text))
         plain = re.sub(r"_+", "_", words).strip("_").lower() or "column"
         plain = plain if plain[0].isalpha() else f"column_{plain}"
         name, number = plain, 0
@@ -169,7 +175,7 @@ def _time(one: Inspected) -> str | None:
     dated = {
         name: profile.missing
         for name, profile in one.profiles.items()
-        if profile.type in ("date", "timestamp") and "birth" not in name
+        if profile.type in ("date", "timestamp") and not _BIRTH.search(name)
     }
     return min(dated, key=lambda name: dated[name], default=None)
 

@@ -73,8 +73,7 @@ def ndjson_columns(
     looked = f"(SELECT {valid} FROM {looking_scan})"
     found = _values(connection, f"SELECT unnest(json_keys({_VALID})) FROM {looked}")
     present = _present(connection, looked, list(headers.values()))
-    undeclared = sorted(found - {header.split("/")[1] if header.startswith("/") else header
-                                 for header in headers.values()})  # fmt: skip
+    undeclared = sorted(found - {_outer_key(header) for header in headers.values()})
     lacking = [
         header
         for name, header in headers.items()
@@ -107,6 +106,13 @@ def _path(header: str) -> str:
     if header.startswith("/"):
         return header
     return "/" + header.replace("~", "~0").replace("/", "~1")
+
+
+def _outer_key(header: str) -> str:
+    """Name the key of the object itself below which a value is."""
+    if not header.startswith("/"):
+        return header
+    return header.split("/")[1].replace("~1", "/").replace("~0", "~")
 
 
 def _values(connection: Connection, query: str) -> set[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from segmentation_pipeline.errors import SourceError
 from segmentation_pipeline.ingestion.declaration import reading_digest
+from segmentation_pipeline.ingestion.decoding import unpacked_name
 from segmentation_pipeline.ingestion.files import SourceFile, file_date
 from segmentation_pipeline.ingestion.line_numbers import forget_lines
 from segmentation_pipeline.ingestion.remarks import forget_remarks
@@ -289,12 +290,11 @@ def _snapshots(loads: Sequence[Load]) -> list[tuple[dt.date, int]]:
 
 
 def _refuse_copies(name: str, files: Sequence[SourceFile]) -> None:
-    """Refuse the same content under two names: its events would count twice."""
+    """Refuse the same content under two names, or packed beside itself: it would count twice."""
     seen: dict[str, str] = {}
     for file in files:
-        other = seen.setdefault(file.digest, file.name)
-        if other != file.name:
-            raise SourceError(
-                f"source {name}: {file.name} is a copy of {other}; remove one of them, or its rows "
-                "would count twice"
-            )
+        for told in (file.digest, unpacked_name(file.name)):
+            if (other := seen.setdefault(told, file.name)) != file.name:
+                raise SourceError(
+                    f"source {name}: {file.name} is a copy of {other}; remove one: it counts twice"
+                )

@@ -1,8 +1,8 @@
 """Looks at the sources without loading them: for `segmentation check`, and for a night's date."""
 
 import datetime as dt
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -48,9 +48,13 @@ def check_source(
     Writes nothing to the home. Raises SourceError for a file that no night can load.
     """
     told = []
-    with _opened_files(home_path, name, source, environment) as files:
-        for number, (connection, file, opened) in enumerate(files):
-            said = _describe(connection, file, source, opened, number)
+    with _found_files(home_path, name, source, environment) as (connection, files):
+        for number, file in enumerate(files):
+            with (
+                explained(file, source),
+                open_file(connection, file, source, number) as opened,
+            ):
+                said = _describe(connection, file, source, opened, number)
             told.append(f"{name}: {file.name}: {said}")
     return told
 
@@ -91,37 +95,33 @@ def _latest_dates(
     counted = "true" if not_after is None else f"{day} <= {literal(not_after)}"
     if source.ignore_rows:
         counted = f"{counted} AND {quote(LEFT_ASIDE)} IS NULL"
-    with _opened_files(home_path, name, source, environment) as files:
-        for connection, _, opened in files:
-            (row,) = connection.execute(
-                f"SELECT max({day}) FILTER (WHERE {counted}) FROM ({opened.typed.sql})"
-            ).fetchall()
+    with _found_files(home_path, name, source, environment) as (connection, files):
+        for number, file in enumerate(files):
+            with (
+                explained(file, source),
+                open_file(connection, file, source, number) as opened,
+            ):
+                (row,) = connection.execute(
+                    f"SELECT max({day}) FILTER (WHERE {counted}) FROM ({opened.typed.sql})"
+                ).fetchall()
             if row[0] is not None:
                 yield row[0]
 
 
 @contextmanager
-def _opened_files(
+def _found_files(
     home_path: Path, name: str, source: SourceSpec, environment: Mapping[str, str]
-) -> Iterator[Iterator[tuple[Connection, SourceFile, OpenFile]]]:
-    """Open the files of a source one after the other, with a database in memory for each source."""
+) -> Iterator[tuple[Connection, list[SourceFile]]]:
+    """Find the files of a source, and open a database in memory to read them one by one.
+
+    What is read of a file is read within `explained`: DuckDB's own messages quote values.
+    """
     with (
         TemporaryDirectory() as folder,
         open_in_memory(spill=Path(folder)) as connection,
         found_files(connection, home_path, name, source, environment) as found,
     ):
-
-        def files() -> Generator[tuple[Connection, SourceFile, OpenFile]]:
-            for number, file in enumerate(found):
-                with (
-                    explained(file, source),
-                    open_file(connection, file, source, number) as opened,
-                ):
-                    yield connection, file, opened
-
-        # Closed here, before what it reads from, also when whoever reads it stops half-way.
-        with closing(files()) as opened_files:
-            yield opened_files
+        yield connection, found
 
 
 def _describe(
@@ -148,7 +148,7 @@ def _describe(
     if rejected:
         said.append(f"{rejected:,} rows cannot be read ({first_lines})")
     if opened.typed.failures:
-        said += _describe_values(connection, opened, relation)
+        said += _describe_values(connection, source, opened, relation, rows - failed)
     said += remarks
     if opened.ignored:
         said.append(f"undeclared columns ignored: {', '.join(opened.ignored)}")
@@ -192,7 +192,13 @@ def _describe_ids(connection: Connection, source: SourceSpec, relation: str) -> 
     return [f"{of_visitors}{counts[0]:,} customers"]
 
 
-def _describe_values(connection: Connection, opened: OpenFile, relation: str) -> list[str]:
+def _describe_values(
+    connection: Connection, source: SourceSpec, opened: OpenFile, relation: str, rows: int
+) -> list[str]:
+    """Count values that cannot be read; say it where a night of this file alone would stop.
+
+    Of rows per attribute, the column's share is known only when they are widened.
+    """
     listed = ", ".join(literal(failure.column) for failure in opened.typed.failures)
     counted = connection.execute(
         "SELECT column_name, count(*) FROM (SELECT"
@@ -201,4 +207,12 @@ def _describe_values(connection: Connection, opened: OpenFile, relation: str) ->
         f" WHERE {quote(VALUE_FAILURES)} IS NOT NULL AND {quote(ROW_FAILURE)} IS NULL)"
         " WHERE column_name IS NOT NULL GROUP BY ALL ORDER BY ALL"
     ).fetchall()
-    return [f"{count:,} values of `{column}` cannot be read" for column, count in counted]
+    told = []
+    for column, count in counted:
+        allowed = source.columns[column].maximum_rejected_share
+        too_many = f" ({count / rows:.0%}; its `maximum_rejected_share` allows {allowed:.0%})"
+        told.append(
+            f"{count:,} values of `{column}` cannot be read"
+            + (too_many if source.long is None and count / rows > allowed else "")
+        )
+    return told

@@ -27,10 +27,11 @@ _TIME_FORMATS = (
 _PERSONAL_WORD = re.compile(
     r"(^|_)(e_?mail|mail|street|address|addr|first_?name|last_?name|full_?name|sur_?name|"
     r"given_?name|family_?name|middle_?name|customer_?name|contact_?name|user_?name|vorname|"
-    r"nachname|strasse|nom|prenom|nombre|apellidos?|cognome|licen[cs]e_?plate)($|_)|^name$"
+    r"nachname|kunden_?name|strasse|anschrift|adresse|nom|prenom|nombre|apellidos?|direccion|"
+    r"cognome|indirizzo|licen[cs]e_?plate)($|_)|^name$"
 )
 _PERSONAL_NUMBER = re.compile(
-    r"(^|_)(phone|telephone|telefon|tel|mobile|cell|fax|iban|bic|ssn|passport|ip|ip_address)($|_)"
+    r"(^|_)(phone|telephone|telefono?|telefonnummer|handy|handynummer|tel|mobile|cell|fax|iban|bic|ssn|passport|ip|ip_address)($|_)"
 )
 _EMAIL = r"[^@\s]+@[^@\s]+\.[^@\s]+"
 _PHONE = r"(\+|00?)[\d][\d ()/.\-]{6,18}\d"

@@ -8,6 +8,7 @@ import yaml
 
 from segmentation_pipeline.ingestion.profiling import Profile
 from segmentation_pipeline.ingestion.sniffing import Sniffed
+from segmentation_pipeline.warehouse import quote
 
 _MOST_LISTED = 30
 
@@ -57,21 +58,21 @@ def written(inspected: Mapping[str, Inspected]) -> str:
         name, one = next(iter(inspected.items()))
         base = f"{name}_customers"
         lines += _seen_lines(base, one)
-    lines += ["customers:", f"  base: {base} # whose keys are the customers"]
+    lines += ["customers:", f"  base: {on_one_line(base)} # whose keys are the customers"]
     return "\n".join(lines) + "\n"
 
 
 def _source_lines(name: str, one: Inspected) -> list[str]:
-    lines = [f"  {name}:", *(f"    # {remark}" for remark in one.remarks)]
+    lines = [f"  {on_one_line(name)}:", *(f"    # {remark}" for remark in one.remarks)]
     if one.is_sampled:
         lines.append("    # Judged by its first rows only: lists of categories are left to you.")
     lines += [f"    kind: {one.kind}{_kind_remark(one)}"]
     lines += _place_lines(one)
     if one.kind == "crm" and one.date_format is not None:
-        lines.append(f"    snapshot_date: {{file_name: {_flow(one.date_format)}}}")
+        lines.append(f"    snapshot_date: {{file_name: {on_one_line(one.date_format)}}}")
     lines += _key_lines(one)
     if one.kind != "crm":
-        lines.append(f"    time: {one.time}")
+        lines.append(f"    time: {on_one_line(one.time)}")
         lines.append("    duplicates: remove # rows that repeat another in every column count once")
     lines.append("    columns:")
     for column, place in zip(one.profiles, one.sniffed.columns, strict=True):
@@ -84,12 +85,12 @@ def _seen_lines(base: str, one: Inspected) -> list[str]:
     key, time = str(one.key), str(one.time)
     places = dict(zip(one.profiles, one.sniffed.columns, strict=True))
     lines = [
-        f"  {base}:",
+        f"  {on_one_line(base)}:",
         "    # No file has a row per customer: the customers are those who appear in this one.",
         "    kind: survey",
         *_place_lines(one),
         *_key_lines(one),
-        f"    time: {time}",
+        f"    time: {on_one_line(time)}",
         "    columns:",
     ]
     return [*lines, *_column_lines(key, places[key], one), *_column_lines(time, places[time], one)]
@@ -97,7 +98,7 @@ def _seen_lines(base: str, one: Inspected) -> list[str]:
 
 def _place_lines(one: Inspected) -> list[str]:
     settings = {"path": one.path, **one.sniffed.settings}
-    return [f"    {key}: {_flow(value)}" for key, value in settings.items()]
+    return [f"    {key}: {on_one_line(value)}" for key, value in settings.items()]
 
 
 def _kind_remark(one: Inspected) -> str:
@@ -116,10 +117,10 @@ def _key_lines(one: Inspected) -> list[str]:
             "    key: {row_number: true}",
         ]
     profile = one.profiles[one.key]
-    lines = [f"    key: {one.key}"]
+    lines = [f"    key: {on_one_line(one.key)}"]
     if profile.type == "number":
-        expression = f"CAST(TRY_CAST({one.key} AS DOUBLE) AS BIGINT)"
-        lines = [f"    key: {{expression: {_flow(expression)}}} # 17850.0 and 17850 are one"]
+        expression = f"CAST(TRY_CAST({quote(one.key)} AS DOUBLE) AS BIGINT)"
+        lines = [f"    key: {{expression: {on_one_line(expression)}}} # 17850.0 and 17850 are one"]
     if profile.missing:
         share = min(1.0, 1.2 * profile.missing / profile.rows + 0.001)
         lines += [
@@ -148,15 +149,15 @@ def _column_lines(name: str, place: Mapping[str, Any], one: Inspected) -> list[s
     remarks = [] if is_key else list(profile.remarks)
     remarks.append(f"{profile.different} different" + (
         f", {profile.missing} of {profile.rows} missing" if profile.missing else ""))  # fmt: skip
-    written = _flow(declared)
+    written = on_one_line(declared)
     if len(written) <= 80:
-        return [f"      {name}: {written} # {'; '.join(remarks)}"]
-    lines = [f"      {name}: # {'; '.join(remarks)}"]
-    return [*lines, *(f"        {key}: {_flow(value)}" for key, value in declared.items())]
+        return [f"      {on_one_line(name)}: {written} # {'; '.join(remarks)}"]
+    lines = [f"      {on_one_line(name)}: # {'; '.join(remarks)}"]
+    return [*lines, *(f"        {key}: {on_one_line(value)}" for key, value in declared.items())]
 
 
-def _flow(value: Any) -> str:
-    """Write a value on one line of YAML."""
+def on_one_line(value: Any) -> str:
+    """Write a value on one line of YAML; a name such as `no` in quotes, or it would be false."""
     text = yaml.safe_dump(
         value, default_flow_style=True, allow_unicode=True, sort_keys=False, width=10**6
     )

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from segmentation_pipeline.errors import SourceError
 from segmentation_pipeline.ingestion.decoding import MAXIMUM_RATIO, SMALLEST_BOMB_BYTES
 from segmentation_pipeline.ingestion.files import SourceFile
+from segmentation_pipeline.ingestion.sheet_size import refuse_sparse_sheet
 from segmentation_pipeline.ingestion.texts import text_column
 from segmentation_pipeline.specification.reading import nearest
 from segmentation_pipeline.specification.sources import SourceSpec
@@ -42,9 +43,10 @@ def copy_sheet(file: SourceFile, source: SourceSpec, folder: Path) -> SheetCopy:
     """Copy the declared sheet of an Excel file (xlsx, xls, xlsb, ods) to Parquet.
 
     Empty rows are left out. Raises SourceError where the file is damaged or protected, has no such
-    sheet, or has several and none is declared, and where the sheet has no row.
+    sheet, or has several and none is declared, and where the sheet has no row, or would take far
+    more room than its values.
     """
-    _refuse_bomb(file)
+    refuse_bomb(file)
     rows = _sheet_rows(file, source)
     header: _Cells = next(rows, (0, []))[1] if source.has_header else []
     first_row = 2 if source.has_header else 1
@@ -90,7 +92,9 @@ def _sheet_rows(file: SourceFile, source: SourceSpec) -> Iterator[tuple[int, _Ce
 
     try:
         with calamine.load_workbook(file.path) as workbook:
-            sheet = workbook.get_sheet_by_name(_sheet_name(file, source, workbook.sheet_names))
+            name = _sheet_name(file, source, workbook.sheet_names)
+            refuse_sparse_sheet(file, name)
+            sheet = workbook.get_sheet_by_name(name)
             yield from enumerate(sheet.to_python(skip_empty_area=False), start=1)
     except calamine.PasswordError:
         raise SourceError(f"{file.name}: a password protects it; save it without one") from None
@@ -113,7 +117,7 @@ def _sheet_name(file: SourceFile, source: SourceSpec, names: Sequence[str]) -> s
     return source.sheet
 
 
-def _refuse_bomb(file: SourceFile) -> None:
+def refuse_bomb(file: SourceFile) -> None:
     """Refuse a workbook that unpacks to far more than its size; xls is no zip and unpacks nothing.
 
     XML shrinks 5 to 50 times.

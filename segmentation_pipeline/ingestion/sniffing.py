@@ -15,11 +15,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from segmentation_pipeline.errors import SourceError
 from segmentation_pipeline.ingestion.decoding import LineCount, open_bytes, utf8_chunks
 from segmentation_pipeline.ingestion.files import SourceFile, digest_file
+from segmentation_pipeline.ingestion.sheet_size import refuse_sparse_sheet
+from segmentation_pipeline.ingestion.sheets import refuse_bomb
 
 _SAMPLE_BYTES = 1 << 20
 _SAMPLE_LINES = 2_000
@@ -43,16 +46,26 @@ class Sniffed:
 def sniff(home_path: Path, path: Path) -> Sniffed:
     """Guess the format of a file, its encoding, delimiter, marks and columns.
 
-    Raises SourceError where it is empty or damaged.
+    Raises SourceError where it is empty or damaged, or no column of it has a name.
     """
+    found = _sniffed(home_path, path)
+    if not found.columns:
+        raise SourceError(f"{path.name}: no column of it has a name of its own: name them")
+    return found
+
+
+def _sniffed(home_path: Path, path: Path) -> Sniffed:
     suffixes = [suffix.lower() for suffix in path.suffixes]
     with path.open("rb") as content:
         is_parquet = content.read(4) == b"PAR1"
     if is_parquet:
-        names = pq.read_schema(path).names
-        return Sniffed({"format": "parquet"}, [{"header": name} for name in names])
+        try:
+            names = pq.read_schema(path).names
+        except (pa.ArrowException, OSError):
+            raise SourceError(f"{path.name}: a Parquet file that is damaged or cut short") from None
+        return Sniffed({"format": "parquet"}, *_named(names))
     if suffixes and suffixes[-1] in _EXCEL:
-        return _sniff_sheet(path)
+        return _sniff_sheet(digest_file(home_path, path))
     file = digest_file(home_path, path)
     encoding, remarks = _sniff_encoding(file)
     chunks = utf8_chunks(file, encoding, LineCount())
@@ -69,24 +82,44 @@ def sniff(home_path: Path, path: Path) -> Sniffed:
     return Sniffed({**found.settings, **settings}, found.columns, [*remarks, *found.remarks])
 
 
-def _sniff_sheet(path: Path) -> Sniffed:
+def _sniff_sheet(file: SourceFile) -> Sniffed:
     import python_calamine as calamine
 
+    refuse_bomb(file)
     try:
-        with calamine.load_workbook(path) as workbook:
+        with calamine.load_workbook(file.path) as workbook:
             names = workbook.sheet_names
+            if not names:
+                raise SourceError(f"{file.name}: it has no sheet")
+            refuse_sparse_sheet(file, names[0])
             rows = workbook.get_sheet_by_name(names[0]).to_python(skip_empty_area=False, nrows=1)
     except (calamine.CalamineError, OSError) as error:
         raise SourceError(
-            f"{path.name}: not a readable workbook ({type(error).__name__})"
+            f"{file.name}: not a readable workbook ({type(error).__name__})"
         ) from None
     settings: dict[str, Any] = {"format": "excel"}
     remarks = []
     if len(names) > 1:
         settings["sheet"] = names[0]
         remarks.append(f"it has {len(names)} sheets: is it this one?")
-    headers = [str(cell).strip() for cell in (rows[0] if rows else [])]
-    return Sniffed(settings, [{"header": name} for name in headers if name], remarks)
+    columns, more = _named([str(cell) for cell in (rows[0] if rows else [])])
+    return Sniffed(settings, columns, [*remarks, *more])
+
+
+def _named(headers: Sequence[str]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Take the columns that can be found by their names, and tell of the others."""
+    names = [name.strip() for name in headers]
+    times = Counter(name for name in names if name)
+    unnamed = [str(place) for place, name in enumerate(names, start=1) if not name]
+    remarks = [
+        f"DECIDE: {count} columns are called {json.dumps(name, ensure_ascii=False)}, and are left "
+        "out: call them otherwise in the file"
+        for name, count in times.items()
+        if count > 1
+    ]
+    if unnamed:
+        remarks.append(f"no name in the header, and left out: column {', '.join(unnamed)}")
+    return [{"header": name} for name, count in times.items() if count == 1], remarks
 
 
 def _sniff_encoding(file: SourceFile) -> tuple[str, list[str]]:
@@ -130,7 +163,8 @@ def _sniff_ndjson(lines: Sequence[str]) -> Sniffed | None:
             if isinstance(value, dict):
                 keys |= dict.fromkeys(f"/{_pointer(key)}/{_pointer(inner)}" for inner in value)
             else:
-                keys[key] = None
+                # A key that begins with a slash would be taken for a path.
+                keys[f"/{_pointer(key)}" if key.startswith("/") else key] = None
     return Sniffed({"format": "ndjson"}, [{"header": key} for key in keys])
 
 
@@ -157,10 +191,10 @@ def _sniff_csv(text: str, lines: Sequence[str]) -> Sniffed | None:
     settings: dict[str, Any] = {"format": "csv"}
     if delimiter != ",":
         settings["delimiter"] = delimiter
-    remarks = []
+    remarks: list[str] = []
     rows = records[1:]
-    if _is_header(records[0]):
-        columns: list[dict[str, Any]] = [{"header": name.strip()} for name in records[0]]
+    if _is_header(records[0], rows):
+        columns, remarks = _named(records[0])
     else:
         settings["has_header"] = False
         columns = [{"position": place} for place in range(1, count + 1)]
@@ -174,10 +208,25 @@ def _sniff_csv(text: str, lines: Sequence[str]) -> Sniffed | None:
     return Sniffed(settings, columns, remarks)
 
 
-def _is_header(record: Sequence[str]) -> bool:
+def _is_header(record: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Take a first record without numbers for names; of blank or repeated ones, if rows tell so.
+
+    A table written with its index has a first column without a name: then a word must stand above
+    numbers somewhere.
+    """
     names = [name.strip() for name in record]
-    is_plain = not any(_NUMBER_OR_DATE.fullmatch(name) for name in names)
-    return is_plain and len(set(names)) == len(names) and "" not in names
+    if any(_NUMBER_OR_DATE.fullmatch(name) for name in names):
+        return False
+    if len(set(names)) == len(names) and "" not in names:
+        return True
+    return any(name and _are_numbers([row[at] for row in rows if at < len(row)])
+               for at, name in enumerate(names))  # fmt: skip
+
+
+def _are_numbers(values: Sequence[str]) -> bool:
+    given = [value.strip() for value in values if value.strip()]
+    numbers = sum(_NUMBER_OR_DATE.fullmatch(value) is not None for value in given)
+    return bool(given) and numbers >= 0.9 * len(given)
 
 
 def _sniff_fixed_width(lines: Sequence[str]) -> Sniffed | None:

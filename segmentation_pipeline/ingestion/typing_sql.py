@@ -261,12 +261,16 @@ def _four_digit_year_sql(text: str, cast: str) -> str:
 
 
 def _strptime_sql(formats: Sequence[str], text: str) -> str:
-    """Try each format in its order; one with an offset or a zone gives UTC."""
+    """Try each format in its order; one with an offset or a zone gives UTC.
+
+    DuckDB's `%Y` reads 01.02.24 as a day of the year 24: such a date is none of four digits.
+    """
     tried = []
     for one in formats:
         parsed = f"try_strptime({text}, {literal(one)})"
         has_zone = "%z" in one or "%Z" in one
-        tried.append(f"{parsed} AT TIME ZONE 'UTC'" if has_zone else parsed)
+        utc = f"{parsed} AT TIME ZONE 'UTC'" if has_zone else parsed
+        tried.append(f"CASE WHEN year({parsed}) >= 1000 THEN {utc} END" if "%Y" in one else utc)
     return f"coalesce({', '.join(tried)})"
 
 

@@ -46,7 +46,8 @@ from segmentation_pipeline.warehouse import (
 
 ASSIGNMENTS = Table("core", "strategy_assignments")
 STANDING = "temp.strategy_standing"
-"""Tonight's customers of each strategy: whether they are in it, may be, and what is in the way."""
+"""Tonight's customers of each strategy: how many are in each arm, and of each other one, whether
+they may be in it and what is in the way."""
 
 _ASSIGNMENTS_SQL = f"""
 CREATE TABLE IF NOT EXISTS {ASSIGNMENTS.sql} (
@@ -139,35 +140,44 @@ def _make_standing(
     ready: Collection[str],
     as_of: dt.date,
 ) -> None:
-    """Make `STANDING`: of each customer of a strategy tonight, the arm, or what is in the way."""
+    """Make `STANDING`: a row for each arm, and for each customer who is in none."""
     date = literal(as_of)
     open_ones = [one for one in experiments if one.segmentation in ready and one.is_open(as_of)]
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE strategy_standing AS
-        WITH eligible AS ({_eligible_sql(open_ones)}),
+        WITH eligible AS MATERIALIZED ({_eligible_sql(open_ones, as_of)}),
         permitted AS ({permitted_customers_sql(customers, as_of)}),
         capped AS ({capped_customers_sql(customers, as_of)}),
-        so_far AS (
-            FROM {ASSIGNMENTS.sql} WHERE assigned_date <= {date}
+        busy AS (
+            SELECT customer_id FROM {ASSIGNMENTS.sql}
+            WHERE assigned_date <= {date} AND end_date > {date}
         )
+        SELECT segmentation, strategy, arm, count(*) AS customers
+        FROM eligible WHERE arm IS NOT NULL GROUP BY ALL
+        UNION ALL BY NAME
         SELECT
-            eligible.*,
-            so_far.arm,
-            customer_id IN (SELECT customer_id FROM permitted) AS is_permitted,
-            customer_id IN (SELECT customer_id FROM capped) AS is_capped,
-            customer_id IN (SELECT customer_id FROM so_far WHERE end_date > {date}) AS is_busy
-        FROM eligible LEFT JOIN so_far USING (segmentation, strategy, customer_id)""")
+            *,
+            1 AS customers,
+            customer_id IN (FROM permitted) AS is_permitted,
+            customer_id IN (FROM capped) AS is_capped,
+            customer_id IN (FROM busy) AS is_busy
+        FROM eligible WHERE arm IS NULL""")
 
 
-def _eligible_sql(experiments: Iterable[RunningExperiment]) -> str:
-    """Select who is in a segment to which a strategy applies, with the strategy's precedence."""
+def _eligible_sql(experiments: Iterable[RunningExperiment], as_of: dt.date) -> str:
+    """Select who is in a segment to which a strategy applies, with the arm and the precedence."""
     parts = [
         f"""
             SELECT
                 c.customer_id, {literal(one.segmentation)} AS segmentation, s.strategy,
-                c.segment_id, c.is_typed, s.priority, {one.place} AS place, s.rank
+                c.segment_id, c.is_typed, s.priority, {one.place} AS place, s.rank, so_far.arm
             FROM {Table(one.segmentation, "customer_segments").sql} c
             JOIN {Table(one.segmentation, "segment_strategies").sql} s USING (segment_id)
+            LEFT JOIN (
+                SELECT customer_id, arm FROM {ASSIGNMENTS.sql}
+                WHERE segmentation = {literal(one.segmentation)}
+                    AND strategy = {literal(one.strategy)} AND assigned_date <= {literal(as_of)}
+            ) so_far USING (customer_id)
             WHERE s.strategy = {literal(one.strategy)}"""
         for one in experiments
     ]
@@ -175,7 +185,8 @@ def _eligible_sql(experiments: Iterable[RunningExperiment]) -> str:
         return (
             "SELECT NULL::VARCHAR AS customer_id, NULL::VARCHAR AS segmentation,"
             " NULL::VARCHAR AS strategy, NULL::VARCHAR AS segment_id, NULL::BOOLEAN AS is_typed,"
-            " NULL::INTEGER AS priority, NULL::INTEGER AS place, NULL::INTEGER AS rank WHERE FALSE"
+            " NULL::INTEGER AS priority, NULL::INTEGER AS place, NULL::INTEGER AS rank,"
+            " NULL::VARCHAR AS arm WHERE FALSE"
         )
     return " UNION ALL ".join(parts)
 
@@ -242,12 +253,15 @@ def _keep_values(
     for one in experiments:
         goal = home.customers.kpis.get(one.goal_kpi)
         if goal is not None and goal.expression is not None:
+            drawn = (
+                f"assigned_date = {literal(as_of)} AND segmentation = {literal(one.segmentation)}"
+                f" AND strategy = {literal(one.strategy)}"
+            )
+            people = f"SELECT customer_id FROM {ASSIGNMENTS.sql} WHERE {drawn}"
+            values = customer_kpi_sql(home, one.goal_kpi, as_of, as_of, people)
             connection.execute(
                 f"UPDATE {ASSIGNMENTS.sql} AS assigned SET value_before = kpi.numerator"
-                f" FROM ({customer_kpi_sql(home, one.goal_kpi, as_of, as_of)}) AS kpi"
-                " WHERE assigned.customer_id = kpi.customer_id AND assigned_date = ?"
-                " AND segmentation = ? AND strategy = ?",
-                [as_of, one.segmentation, one.strategy],
+                f" FROM ({values}) AS kpi WHERE assigned.customer_id = kpi.customer_id AND {drawn}"
             )
 
 

@@ -65,10 +65,14 @@ def _counted(
     date = literal(build.as_of)
     found: list[dict[str, Any]] = (
         connection.sql(f"""
-        WITH standing AS (
+        WITH tonight AS (
+            FROM {ASSIGNMENTS.sql} WHERE assigned_date = {date}
+        ), standing AS (
             SELECT
                 s.strategy,
+                customers,
                 CASE
+                    WHEN s.arm IS NOT NULL THEN s.arm || '_count'
                     WHEN a.arm IS NOT NULL THEN a.arm || '_count'
                     WHEN NOT is_permitted THEN 'without_permission_count'
                     WHEN is_capped THEN 'capped_count'
@@ -76,20 +80,18 @@ def _counted(
                     ELSE 'waiting_count'
                 END AS part
             FROM {STANDING} s
-            LEFT JOIN {ASSIGNMENTS.sql} a ON a.segmentation = s.segmentation
+            LEFT JOIN tonight a ON a.segmentation = s.segmentation
                 AND a.strategy = s.strategy AND a.customer_id = s.customer_id
-                AND a.assigned_date <= {date}
-            LEFT JOIN (
-                SELECT customer_id FROM {ASSIGNMENTS.sql} WHERE assigned_date = {date}
-            ) b ON b.customer_id = s.customer_id
+            LEFT JOIN tonight b ON b.customer_id = s.customer_id
             WHERE s.segmentation = {literal(segmentation)}
         ), listed AS (
             SELECT strategy, count(*) AS listed_count
             FROM {STRATEGY_LISTS.sql} WHERE segmentation = {literal(segmentation)} GROUP BY ALL
         )
         SELECT
-            strategy, count(part) AS eligible_count,
-            {", ".join(f"count(*) FILTER (part = {literal(name)}) AS {name}" for name in _PARTS)},
+            strategy,
+            coalesce(sum(customers), 0)::BIGINT AS eligible_count,
+            {", ".join(f"{_part_sql(name)} AS {name}" for name in _PARTS)},
             coalesce(any_value(listed_count), 0) AS listed_count
         FROM (VALUES {named}) AS experiments(strategy)
         LEFT JOIN standing USING (strategy) LEFT JOIN listed USING (strategy)
@@ -98,6 +100,10 @@ def _counted(
         .to_pylist()
     )
     return found
+
+
+def _part_sql(name: str) -> str:
+    return f"coalesce(sum(customers) FILTER (part = {literal(name)}), 0)::BIGINT"
 
 
 def _suppressed(row: dict[str, Any], smallest_group: int) -> dict[str, Any]:

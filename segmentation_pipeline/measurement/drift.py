@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from segmentation_pipeline.clustering.champion import Champion
-from segmentation_pipeline.clustering.registry import champion, load_champion
+from segmentation_pipeline.clustering.registry import found_champion, load_champion
 from segmentation_pipeline.features import Preparation
 from segmentation_pipeline.features.matrix import check_features
 from segmentation_pipeline.features.participation import fitting_features
@@ -78,13 +78,13 @@ class ModelDrift:
 def make_feature_drift(connection: Connection, home: Home, name: str, build: Build) -> int:
     """Write the night's `feature_drift`, and `model_drift`, which isn't published.
 
-    The model that is looked at is the one in force before the night, whatever the night has made of
-    it already: a date that is run again finds the same. Returns the rows of `feature_drift`.
+    The model that is looked at is the one that the night finds in force, whatever it has fitted at
+    once since: a date that is run again finds the same. Returns the rows of `feature_drift`.
 
     Raises PreparationError where a feature is of another kind than when the model was fitted, and
     ClusteringError where the model's files were altered.
     """
-    judged = model_before(connection, home, name, build.as_of)
+    judged = found_model(connection, home, name, build.as_of)
     if judged is None:
         write_rows(connection, Table(name, MODEL_DRIFT), _MODEL_SCHEMA, [], build)
         return write_rows(connection, Table(name, FEATURE_DRIFT), _FEATURES_SCHEMA, [], build)
@@ -117,17 +117,17 @@ def make_feature_drift(connection: Connection, home: Home, name: str, build: Bui
     return write_rows(connection, table, _FEATURES_SCHEMA, [row | version for row in rows], build)
 
 
-def model_before(connection: Connection, home: Home, name: str, as_of: dt.date) -> Champion | None:
-    """Load the model in force before a night; None before the first.
+def found_model(connection: Connection, home: Home, name: str, night: dt.date) -> Champion | None:
+    """Load the model that a night finds in force; None on the first one.
 
     Raises ClusteringError where its files were altered.
     """
-    record = champion(connection, name, as_of - dt.timedelta(days=1))
+    record = found_champion(connection, name, night)
     return None if record is None else Champion(record, load_champion(home.models, record))
 
 
 def read_model_drift(connection: Connection, name: str) -> ModelDrift | None:
-    """Read the night's `model_drift`; None where there was no model before it."""
+    """Read the night's `model_drift`; None where the night found no model."""
     columns = ", ".join(_MODEL_SCHEMA.names)
     found = connection.execute(f"SELECT {columns} FROM {Table(name, MODEL_DRIFT).sql}").fetchall()
     return ModelDrift(*found[0]) if found else None

@@ -26,9 +26,12 @@ from segmentation_pipeline.warehouse import (
     Build,
     Connection,
     Table,
+    column_types,
+    literal,
     quote,
     read_build,
-    write_table,
+    record_build,
+    transaction,
 )
 
 _SAID_FOR_PEOPLE = {"description", "unit", "higher_is_better"}
@@ -116,22 +119,11 @@ def source_days(
     """
     found = {}
     for name in sorted({one for kpi in customers.kpis.values() for one in kpi_sources(kpi)}):
-        source, table = customers.sources[name], Table("core", f"source_days_{name}")
+        table = Table("core", f"load_days_{name}")
         if read_build(connection, table) != build:
-            columns = ", ".join(quote(column) for column in ("customer_id", *source.columns))
-            time = quote(source.time or "")
-            rows_of = raw_table(name).sql
-            if source.identity is not None:
-                # Whose an event is may be known later: then its date's figures are others.
-                rows_of = f"({with_customers_sql(source, rows_of)})"
-            query = (
-                f"SELECT CAST({time} AS DATE) AS date, count(*) AS rows,"
-                f" sum(hash({columns})) AS fingerprint"
-                f" FROM {rows_of} WHERE isfinite({time}) GROUP BY ALL"
-            )
-            write_table(connection, table, query, build)
+            _look_at_loads(connection, name, customers.sources[name], table, build)
         rows = connection.execute(
-            f"SELECT date, rows, fingerprint FROM {table.sql} ORDER BY date"
+            f"SELECT date, sum(rows), sum(fingerprint) FROM {table.sql} GROUP BY date ORDER BY date"
         ).fetchall()
         counts, fingerprints = [0], [0]
         for _, count, fingerprint in rows:
@@ -139,6 +131,54 @@ def source_days(
             fingerprints.append(fingerprints[-1] + int(fingerprint))
         found[name] = SourceDays([row[0] for row in rows], counts, fingerprints)
     return found
+
+
+def _look_at_loads(
+    connection: Connection, name: str, source: SourceSpec, table: Table, build: Build
+) -> None:
+    """Fingerprint the rows of each load that was not looked at before, date by date.
+
+    The rows of a load never change but by going (erased, expired), or where a column is declared
+    otherwise; so the long history is not hashed again each night. Of visitors all rows are: whose
+    an event is may be known later, and then its date's figures are others.
+    """
+    raw, time = raw_table(name), quote(source.time or "")
+    types = column_types(connection, raw)
+    columns = ("customer_id", *source.columns)
+    hashed = _digest([[column, types.get(column)] for column in columns])
+    rows_of, is_known = raw.sql, "FALSE"
+    with transaction(connection):
+        connection.execute(
+            f"CREATE TABLE IF NOT EXISTS {table.sql} (load_id BIGINT NOT NULL,"
+            " hashed VARCHAR NOT NULL, date DATE NOT NULL, rows BIGINT NOT NULL,"
+            " fingerprint HUGEINT NOT NULL)"
+        )
+        if source.identity is not None:
+            rows_of = f"({with_customers_sql(source, raw.sql)})"
+        elif known := _known_loads(connection, raw, time, table, hashed):
+            # Written out: DuckDB would hash the rows before it joins them with a table of loads.
+            is_known = f"load_id IN ({', '.join(map(literal, known))})"
+        connection.execute(f"DELETE FROM {table.sql} WHERE NOT {is_known}")
+        connection.execute(
+            f"INSERT INTO {table.sql} SELECT load_id, {literal(hashed)}, CAST({time} AS DATE),"
+            f" count(*), sum(hash({', '.join(map(quote, columns))}))"
+            f" FROM {rows_of} WHERE isfinite({time}) AND NOT {is_known} GROUP BY ALL"
+        )
+        record_build(connection, table, build)
+
+
+def _known_loads(
+    connection: Connection, raw: Table, time: str, table: Table, hashed: str
+) -> list[int]:
+    """List the loads whose fingerprints are of all their rows as they are now."""
+    rows = connection.execute(
+        f"SELECT load_id FROM (SELECT load_id, count(*) AS rows FROM {raw.sql}"
+        f" WHERE isfinite({time}) GROUP BY load_id) JOIN (SELECT load_id, sum(rows) AS rows"
+        f" FROM {table.sql} WHERE hashed = ? GROUP BY load_id) USING (load_id, rows)"
+        " ORDER BY load_id",
+        [hashed],
+    ).fetchall()
+    return [int(load_id) for (load_id,) in rows]
 
 
 def kpi_inputs_by_date(

@@ -24,6 +24,7 @@ from segmentation_pipeline.measurement.customer_kpis import (
     denominator_column,
     kpi_values_sql,
     numerator_column,
+    values_of_parts_sql,
 )
 from segmentation_pipeline.measurement.kpi_inputs import (
     KpiInput,
@@ -35,6 +36,7 @@ from segmentation_pipeline.measurement.kpi_inputs import (
     kpi_sources,
     source_days,
 )
+from segmentation_pipeline.measurement.kpi_parts import kept_parts
 from segmentation_pipeline.measurement.kpi_rows import FIGURES_SCHEMA, kpi_rows
 from segmentation_pipeline.measurement.kpi_sums import KpiColumns, sums_by_segment
 from segmentation_pipeline.measurement.kpi_table import kpi_figures, segment_kpis_sql
@@ -55,7 +57,7 @@ from segmentation_pipeline.warehouse import (
     write_table,
 )
 
-_KPIS_AT_ONCE = 4
+_KPIS_AT_ONCE = 12
 """So many are held for each customer at a time; more share a look at the events, and need room."""
 _NUMBERS = frozenset(
     {
@@ -112,7 +114,8 @@ def make_segment_kpis(
     with transaction(connection):
         _delete(connection, segmentation, outdated)
     for date, names in sorted(due.items()):
-        _measure(connection, segmentation, customers, date, {n: inputs[n, date] for n in names})
+        of_date = {name: inputs[name, date] for name in names}
+        _measure(connection, segmentation, customers, date, of_date, build)
     query = segment_kpis_sql(segmentation, customers.kpis)
     rows = write_table(connection, Table(segmentation, "segment_kpis"), query, build)
     return KpisMade(rows, tuple(sorted(due.keys() - {build.as_of})))
@@ -148,6 +151,7 @@ def _measure(
     customers: CustomersSpec,
     date: dt.date,
     inputs: Mapping[str, KpiInput],
+    build: Build,
 ) -> None:
     """Measure KPIs of a date, and put them in the place of what was known of it."""
     rows: list[dict[str, Any]] = []
@@ -162,10 +166,15 @@ def _measure(
                 windows[_before(name)] = now.before
             columns[name] = _columns(name, kpi, has_before=inputs[name].has_before)
         people = segments_on_sql(segmentation, date)
-        values = kpi_values_sql(customers, windows, people)
         try:
+            if date == build.as_of:
+                parts = kept_parts(connection, customers, windows, build)
+                values = values_of_parts_sql(windows, people, parts)
+            else:
+                values = kpi_values_sql(customers, windows, people)
             connection.execute(
-                f"CREATE OR REPLACE TEMP TABLE {_VALUES} AS SELECT * EXCLUDE customer_id"
+                f"CREATE OR REPLACE TEMP TABLE {_VALUES} AS SELECT segment_id, "
+                f"{', '.join(quote(one) for named in columns.values() for one in named.all)}"
                 f" FROM ({values})"
             )
         except DatabaseError as error:

@@ -72,8 +72,8 @@ class Decision:
 
     `causes` are for machines (`specification`, `asked:3`, `psi:<feature>`, `warned_share`,
     `distance`, `churn`, `age`; of an alert `missing:<feature>`, `new_categories:<feature>`,
-    `stale:<source>`), `reason` says the same in words, most pressing first. `model_version` was in
-    force before the night; None on a first one.
+    `stale:<source>`), `reason` says the same in words, most pressing first. `model_version` is what
+    the night found in force; None on a first one.
     """
 
     as_of: dt.date
@@ -99,8 +99,8 @@ def decided(connection: Connection, name: str, as_of: dt.date) -> Decision:
 def make_refit_decision(connection: Connection, home: Home, name: str, build: Build) -> Decision:
     """Write the night's `refit_decision`, one row, from its `feature_drift` and the nights before.
 
-    Nothing of the night itself but that table is looked at, so that a date that is run again
-    decides as it did, unless somebody has asked for a refit since.
+    Nothing of the night itself but that table and the checks of its sources is looked at, so that
+    a date that is run again decides as it did, unless somebody has asked for a refit since.
     """
     spec = home.segmentations[name]
     connection.execute(_DECISIONS_SQL)

@@ -50,14 +50,17 @@ def request_refit(
 def ask_for_refit(connection: Connection, segmentation: str, reason: str) -> dt.date | None:
     """Ask for another model from the newest night on, should that be run again, or the next one.
 
-    Returns the date of the newest night; None where there was none yet.
+    Returns the date of the newest night; None where there was none yet, whose first one fits a
+    model anyway: then nothing is asked for.
     """
     create_nights(connection)
     (newest,) = connection.execute(
         "SELECT max(as_of) FROM core.segment_nights WHERE segmentation = ?", [segmentation]
     ).fetchall()[0]
+    if not isinstance(newest, dt.date):
+        return None
     request_refit(connection, segmentation, reason, newest)
-    return newest if isinstance(newest, dt.date) else None
+    return newest
 
 
 def requests_until(

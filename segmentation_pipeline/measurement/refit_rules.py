@@ -51,8 +51,8 @@ class ChurnNight:
 class Evidence:
     """All that a decision is made from.
 
-    `model_version` is in force before the night, None where none is; `fitted` is the date that it
-    was fitted for, `has_reference` whether it knows the customers that it was fitted on. `churn`
+    `model_version` is what the night finds in force, None where none is; `fitted` is the date that
+    it was fitted for, `has_reference` whether it knows the customers that it was fitted on. `churn`
     are its nights, newest first, the one in which it was put in force left out. `requests` are
     (number, reason) of people who asked for a refit; `last_refit` is the date of the last one that
     was acted upon, `is_on_trial` whether a challenger still is; `stale_sources` are (source, what

@@ -145,7 +145,10 @@ def _load_ids(connection: Connection, rows: SourceRows) -> list[int]:
 
 
 def _unreadable_lines(connection: Connection, rows: SourceRows, loaded: int) -> list[ReportLine]:
-    """Count what could not be read: of a CRM source in its snapshot, else in all current loads."""
+    """Count what could not be read: of a CRM source in its snapshot, else in all current loads.
+
+    Of a column, the share is that of the values that were given, as of impossible ones.
+    """
     found = dict(
         connection.execute(
             f"SELECT column_name, count(*) FROM {REJECTED_ROWS.sql}"
@@ -154,12 +157,13 @@ def _unreadable_lines(connection: Connection, rows: SourceRows, loaded: int) -> 
             {"source": rows.name, "snapshot": rows.snapshot},
         ).fetchall()
     )
-    whole = found.get(None, 0)
+    whole = found.pop(None, 0)
     lines = [
         ReportLine(
             rows.name, None, "unreadable", "could not be read: not loaded", whole, loaded + whole
         )
     ]
+    read = _count_values(connection, rows, [name for name in found if name in rows.source.columns])
     lines += [
         ReportLine(
             rows.name,
@@ -167,12 +171,23 @@ def _unreadable_lines(connection: Connection, rows: SourceRows, loaded: int) -> 
             "unreadable",
             f"could not be read as {column.type}: made missing",
             found.get(name, 0),
-            loaded,
+            found[name] + read[name] if name in found else loaded,
         )
         for name, column in rows.source.columns.items()
         if name in found or column.type not in ("text", "category", "choices", "free_text")
     ]
     return lines
+
+
+def _count_values(
+    connection: Connection, rows: SourceRows, columns: Sequence[str]
+) -> dict[str, int]:
+    """Count the loaded values of these columns: those that could be read."""
+    if not columns:
+        return {}
+    counts = ", ".join(f"count({quote(name)})" for name in columns)
+    (found,) = connection.execute(f"SELECT {counts} FROM ({loaded_rows_sql(rows)})").fetchall()
+    return dict(zip(columns, found, strict=True))
 
 
 def _value_lines(connection: Connection, rows: SourceRows, counting: int) -> list[ReportLine]:

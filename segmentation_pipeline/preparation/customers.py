@@ -15,7 +15,11 @@ from segmentation_pipeline.preparation.joining import (
     rows_column,
     shared_columns,
 )
-from segmentation_pipeline.preparation.limits import check_customers, check_orphans
+from segmentation_pipeline.preparation.limits import (
+    check_customers,
+    check_orphans,
+    check_unreadable,
+)
 from segmentation_pipeline.preparation.repeats import write_left_out_rows
 from segmentation_pipeline.preparation.report import ReportLine, write_cleaning_report
 from segmentation_pipeline.preparation.rows import SourceRows
@@ -66,8 +70,8 @@ def make_customers(
 
     Raises:
         StaleUpstreamError: a raw table is not of this night.
-        PreparationError: too many orphans or customers left out, too few customers, or an SQL
-            expression that fails. `customers` then stays as it was.
+        PreparationError: too many orphans, unreadable values or customers left out, too few
+            customers, or an SQL expression that fails. `customers` then stays as it was.
 
     """
     sources = [_source_rows(name, spec, snapshots, build) for name in spec.sources]
@@ -79,6 +83,7 @@ def make_customers(
         with without_values(f"counting the rows of source `{rows.name}`"):
             unused = unused_texts.get(rows.name, ())
             counts.append(count_source(connection, rows, unused))
+    check_unreadable(spec, [line for count in counts for line in count.lines])
     with temporary_tables(connection) as tables:
         with without_values("joining the sources"):
             active = _active_customers(tables, sources)

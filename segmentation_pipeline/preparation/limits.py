@@ -7,6 +7,24 @@ from segmentation_pipeline.preparation.report import ReportLine
 from segmentation_pipeline.specification.customers import CustomersSpec
 
 
+def check_unreadable(spec: CustomersSpec, lines: Sequence[ReportLine]) -> None:
+    """Raise PreparationError where more of a column's values than allowed could not be read.
+
+    A load takes them as missing, whatever their share: a file of a day may have a single value.
+    """
+    for line in lines:
+        if line.step != "unreadable" or line.column_name is None:
+            continue
+        allowed = spec.sources[line.source].columns[line.column_name].maximum_rejected_share
+        if line.share > allowed:
+            raise PreparationError(
+                f"source `{line.source}`: {line.rows:,} of {line.looked_at:,} values of "
+                f"`{line.column_name}` cannot be read ({line.share:.2%}), and its "
+                f"`maximum_rejected_share` is {allowed:.2%}; `segmentation quarantine --source "
+                f"{line.source}` lists them by file, line and reason"
+            )
+
+
 def check_orphans(spec: CustomersSpec, lines: Sequence[ReportLine]) -> None:
     """Raise PreparationError where more rows than allowed have no customer."""
     ambiguous = {line.source: line for line in lines if line.step == "ambiguous_visitor"}

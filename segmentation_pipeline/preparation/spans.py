@@ -30,11 +30,12 @@ def ends_sql(source: SourceSpec) -> str | None:
 def with_customers_sql(source: SourceSpec, events: str) -> str:
     """Write the query of a visitor's events with their customer, NULL where there is none.
 
-    The visitor's id is not among its columns; IS_AMBIGUOUS is. `events` is the table of them.
+    The visitor's id stays among its columns, since predicates may name it; IS_AMBIGUOUS is one.
+    `events` is the table of them.
     """
     time = f"CAST(events.{quote(source.time or '')} AS TIMESTAMP)"
     return (
-        f"SELECT events.* EXCLUDE ({VISITOR_KEY}), spans.customer_id,"
+        "SELECT events.*, spans.customer_id,"
         f" coalesce(spans.is_ambiguous, false) AS {quote(IS_AMBIGUOUS)}"
         f" FROM {events} AS events LEFT JOIN (SELECT * FROM {VISITOR_SPANS.sql}"
         f" WHERE source = {literal(source.identity)}) AS spans"

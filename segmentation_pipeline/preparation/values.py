@@ -10,6 +10,7 @@ import datetime as dt
 from dataclasses import dataclass
 
 from segmentation_pipeline.ingestion.answers_sql import has_unlisted_sql, numbered_options_sql
+from segmentation_pipeline.ingestion.scales_sql import folded_sql
 from segmentation_pipeline.preparation.report import ValueStep
 from segmentation_pipeline.specification.columns import ColumnSpec
 from segmentation_pipeline.warehouse import literal, quote
@@ -140,7 +141,7 @@ def _spelled_sql(name: str, column: ColumnSpec) -> str:
     for proper, meant in column.aliases.items():
         spellings = {**dict.fromkeys(meant, proper), **spellings}
     spelled = "NULL" if column.categories is not None else quote(name)
-    for form in (_folded_sql, _lower_sql, str):
+    for form in (folded_sql, _lower_sql, str):
         whens = " ".join(
             f"WHEN {form(literal(spelling))} THEN {literal(proper)}"
             for spelling, proper in spellings.items()
@@ -151,7 +152,3 @@ def _spelled_sql(name: str, column: ColumnSpec) -> str:
 
 def _lower_sql(text: str) -> str:
     return f"lower({text})"
-
-
-def _folded_sql(text: str) -> str:
-    return rf"lower(trim(regexp_replace({text}, '[\s\p{{Z}}]+', ' ', 'g')))"

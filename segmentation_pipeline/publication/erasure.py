@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from segmentation_pipeline.clustering.kept_effects import forget_effects
 from segmentation_pipeline.errors import PipelineError
 from segmentation_pipeline.ingestion.tombstones import (
     erased_digest,
@@ -27,6 +28,7 @@ from segmentation_pipeline.publication.pseudonyms import pseudonym
 from segmentation_pipeline.publication.remains import files_with, rows_that_remain
 from segmentation_pipeline.publication.rewriting import ID, customer_tables, rewrite_versions
 from segmentation_pipeline.segments.history import erase_from_history
+from segmentation_pipeline.segments.nights import night_until
 from segmentation_pipeline.specification.home import Home
 from segmentation_pipeline.specification.keys import RowNumberKey
 from segmentation_pipeline.specification.source_checks import VISITOR_KEY
@@ -159,20 +161,23 @@ def _version_holds(folder: Path, customer_id: str) -> bool:
 
 
 def _erase_rows(connection: Connection, home: Home) -> int:
-    """Delete the rows of erased customers; the history keeps that somebody was erased."""
-    (last,) = connection.execute("SELECT max(as_of) FROM core.builds").fetchall()[0]
+    """Delete the rows of erased customers; the history keeps that somebody was erased.
+
+    Pictures of customers are forgotten whole: nobody can be taken out of one.
+    """
+    forget_effects(connection)
     is_erased = is_erased_sql(connection, ID)
     rows = 0
     for name in home.segmentations:
-        history = Table(name, "segment_history")
-        if last is None or not has_table(connection, history):
+        history, newest = Table(name, "segment_history"), night_until(connection, name, dt.date.max)
+        if newest is None or not has_table(connection, history):
             continue
         erased = Table("core", "erased_now")
         connection.execute(
             f"CREATE OR REPLACE TABLE {erased.sql} AS"
             f" SELECT DISTINCT {ID} FROM {history.sql} WHERE {is_erased}"
         )
-        rows += erase_from_history(connection, name, erased, last)
+        rows += erase_from_history(connection, name, erased, newest.as_of)
         drop_relation(connection, erased)
     for table in customer_tables(connection):
         deleted = connection.execute(f"DELETE FROM {table.sql} WHERE {is_erased}").fetchall()

@@ -74,10 +74,20 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _contains(path: Path, pattern: re.Pattern[bytes], overlap: int) -> bool:
-    tail = b""
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            if pattern.search(tail + chunk):
-                return True
-            tail = (tail + chunk)[-overlap:]
+    """Look through a file chunk by chunk, each with what stands before and after it."""
+    before = b""
+    try:
+        opened = path.open("rb")
+    except FileNotFoundError:  # Dagster's own files come and go, where its UI is up.
+        return False
+    with opened as file:
+        chunk = file.read(_CHUNK_BYTES)
+        while chunk:
+            following = file.read(_CHUNK_BYTES)
+            seen, after = before + chunk, following[:1]
+            # What begins at the first byte kept of the chunk before was looked at with that chunk.
+            for found in pattern.finditer(seen + after, 1 if len(before) == overlap else 0):
+                if found.end() <= len(seen):
+                    return True
+            before, chunk = seen[-overlap:], following
     return False

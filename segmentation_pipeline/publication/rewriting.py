@@ -61,6 +61,10 @@ def rewrite_versions(connection: Connection, home: Home, on_step: OnStep) -> tup
     """
     published = home.published
     kept = list(versions.kept_versions(published)) if published.exists() else []
+    if published.exists():
+        # Nothing leads to the others: a rollback, or an erasure that was killed, left them behind.
+        versions.prune(published, len(kept))
+        versions.clear_staging(published)
     if not any(_holds_erased(connection, home, manifest) for manifest in kept):
         return 0, 0
     rows, previous = 0, None
@@ -85,6 +89,7 @@ def rewrite_versions(connection: Connection, home: Home, on_step: OnStep) -> tup
         previous = version
     if previous is not None:
         versions.put_in_force(published, previous)
+    on_step("delete the versions that held them")
     versions.prune(published, len(kept))
     versions.clear_staging(published)
     return len(kept), rows

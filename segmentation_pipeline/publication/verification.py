@@ -11,6 +11,10 @@ from segmentation_pipeline.publication.manifest import DATABASE, file_faults
 from segmentation_pipeline.publication.versions import current_version, version_folder
 from segmentation_pipeline.warehouse import DatabaseError, open_warehouse
 
+OF_ANOTHER_RELEASE = (
+    "its files are those that were published, but by the contracts of another release, which this "
+    "one cannot audit: the next night publishes it anew"
+)
 _WRITABLE = 0o222
 
 
@@ -46,7 +50,7 @@ def verify(published: Path, personal: Collection[str] = ()) -> list[str]:
         if path.is_file() and path.stat().st_mode & _WRITABLE
     ]
     if manifest.contracts_digest != contracts_digest():
-        return [*faults, "it has the contracts of another release, which this one cannot audit"]
+        return [*faults, OF_ANOTHER_RELEASE]
     try:
         return faults + audit_version(folder, manifest, personal)
     except DatabaseError as error:

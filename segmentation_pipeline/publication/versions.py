@@ -158,7 +158,9 @@ def rollback(published: Path) -> str:
     if current is None:
         raise PublicationError(f"{published}: nothing has been published, nothing to go back to")
     if current.previous is None:
-        raise PublicationError(f"{published}: {current.version} is the first version")
+        raise PublicationError(
+            f"{published}: {current.version} is the first version: there is none to go back to"
+        )
     refuse_stale_wal(published)
     folder = version_folder(published, current.previous)
     if not folder.is_dir():
@@ -180,7 +182,7 @@ def prune(published: Path, keep: int) -> None:
     A version leaves by a rename, so that none is ever found half deleted.
     """
     kept = {manifest.version for manifest in islice(kept_versions(published), keep)}
-    for folder in sorted((published / _VERSIONS).iterdir()):
+    for folder in version_folders(published):
         if folder.name not in kept:
             doomed = published / _STAGING / folder.name
             doomed.parent.mkdir(exist_ok=True)

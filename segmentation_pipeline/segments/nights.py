@@ -7,6 +7,9 @@ Hysteresis and history go from night to night, whatever dates were left out betw
 import datetime as dt
 from dataclasses import dataclass
 
+from segmentation_pipeline.errors import StaleUpstreamError
+from segmentation_pipeline.kept import first_kept
+from segmentation_pipeline.specification.retention import CUT_AT_SPELLS
 from segmentation_pipeline.warehouse import Build, Connection, Table, literal, write_table
 
 _COUNTS = (
@@ -75,6 +78,19 @@ def night_until(connection: Connection, segmentation: str, as_of: dt.date) -> Ni
 def night_after(connection: Connection, segmentation: str, as_of: dt.date) -> Night | None:
     """The first night after a date; None where the date is the newest."""
     return _night(connection, segmentation, as_of, "as_of > ? ORDER BY as_of")
+
+
+def refuse_cut_night(connection: Connection, as_of: dt.date) -> None:
+    """Refuse a night from before the first date on which the history still knows everybody.
+
+    Run again, it would take whoever's spells are gone for somebody new. Raises StaleUpstreamError.
+    """
+    first = first_kept(connection, CUT_AT_SPELLS)
+    if as_of < first:
+        raise StaleUpstreamError(
+            f"{CUT_AT_SPELLS}: spells that ended before {first} went by `retention.tables`, so "
+            f"nobody knows who was where on the eve of {as_of}: run a date from {first} on"
+        )
 
 
 def is_promotion(earlier: Night | None, later: Night | None) -> bool:

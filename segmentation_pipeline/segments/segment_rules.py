@@ -239,15 +239,21 @@ def _count(
     over_features, over_customers, counts = list[str](), list[str](), list[str]()
     for number, predicate in enumerate(predicates.values()):
         over_features.append(f"coalesce({predicate.over_features}, FALSE) AS f{number}")
-        other = predicate.over_customers or "FALSE"
-        over_customers.append(f"coalesce({other}, FALSE) AS c{number}")
-        counts.append(f"count(*) FILTER (f{number})")
-        counts.append(f"count(*) FILTER (coalesce(f{number}, FALSE) <> c{number})")
+        counts.append(f"coalesce(count_if(f{number}), 0)")
+        if predicate.over_customers is None:
+            counts.append("0")
+        else:
+            over_customers.append(f"coalesce({predicate.over_customers}, FALSE) AS c{number}")
+            counts.append(f"coalesce(count_if(coalesce(f{number}, FALSE) <> c{number}), 0)")
+    rows = (
+        f"(SELECT {', '.join(['customer_id', 'TRUE AS is_there', *over_features])}"
+        f" FROM {Table(name, 'engineered_features').sql})"
+    )
+    if over_customers:
+        everybody = ", ".join(["customer_id", *over_customers])
+        rows = f"(SELECT {everybody} FROM {CUSTOMERS.sql}) LEFT JOIN {rows} USING (customer_id)"
     found = connection.execute(
-        f"SELECT {', '.join(['count(is_there)', *counts])} FROM"
-        f" (SELECT {', '.join(['customer_id', *over_customers])} FROM {CUSTOMERS.sql})"
-        f" LEFT JOIN (SELECT {', '.join(['customer_id', 'TRUE AS is_there', *over_features])}"
-        f" FROM {Table(name, 'engineered_features').sql}) USING (customer_id)"
+        f"SELECT {', '.join(['count(is_there)', *counts])} FROM {rows}"
     ).fetchall()[0]
     total, *pairs = (int(count) for count in found)
     counted = dict(zip(predicates, _pairs(pairs), strict=True))

@@ -67,8 +67,13 @@ def told_figures(value: float, overall: float, *, is_share: bool) -> tuple[str, 
 
 
 def is_rate(name: str, feature: FeatureSpec) -> bool:
+    """Whether a feature is told in percent."""
+    return is_told_in_percent(name, feature.unit)
+
+
+def is_told_in_percent(name: str, unit: str | None) -> bool:
     """Whether a number is told in percent: a rate or share by its name, without a unit."""
-    return feature.unit is None and name.endswith(("_rate", "_share"))
+    return unit is None and name.endswith(("_rate", "_share"))
 
 
 def unit_words(feature: FeatureSpec, *, is_one: bool = False) -> str:

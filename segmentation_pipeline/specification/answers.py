@@ -201,9 +201,18 @@ def part_name(option: str) -> str:
     >>> part_name("E-Mail (work)"), part_name("Café"), part_name("電話")
     ('e_mail_work', 'cafe', '')
     """
-    plain = unicodedata.normalize("NFKD", option.replace("ß", "ss"))
-    letters = "".join(one for one in plain if not unicodedata.combining(one)).lower()
+    letters = without_accents(option).lower()
     return re.sub(r"[^a-z0-9]+", "_", letters).strip("_")[:_LONGEST_PART].strip("_")
+
+
+def without_accents(text: str) -> str:
+    """Write a text with plain letters where it has accented ones.
+
+    >>> without_accents("Größe"), without_accents("Prénom")
+    ('Grosse', 'Prenom')
+    """
+    plain = unicodedata.normalize("NFKD", text.replace("ß", "ss"))
+    return "".join(one for one in plain if not unicodedata.combining(one))
 
 
 def _is_number(word: str) -> bool:

@@ -22,7 +22,6 @@ from segmentation_pipeline.specification.experiment_checks import (
 )
 from segmentation_pipeline.specification.expressions import referenced_columns
 from segmentation_pipeline.specification.features import NUMBER_WORDS, FeatureSpec
-from segmentation_pipeline.specification.keys import KeyExpression
 from segmentation_pipeline.specification.kpi_references import check_goals, check_kpis
 from segmentation_pipeline.specification.playbook import check_playbook
 from segmentation_pipeline.specification.predicates import check_expectations
@@ -38,6 +37,7 @@ from segmentation_pipeline.specification.retention_checks import (
     check_retention_of_segmentation,
 )
 from segmentation_pipeline.specification.segmentation import SegmentationSpec
+from segmentation_pipeline.specification.text_expressions import check_text_expressions
 from segmentation_pipeline.specification.typing_features import belonging_parts, check_typing
 from segmentation_pipeline.warehouse import is_plain_identifier
 
@@ -88,6 +88,11 @@ def load_home(path: Path) -> Home:
 
     Raises SpecificationError with file, line and the nearest valid name; writes nothing.
     """
+    if not (path / "customers.yaml").exists():
+        raise SpecificationError(
+            f"{path / 'customers.yaml'}: there is no such file: name a home by --home, or let "
+            "`segmentation inspect FILES --write` propose one"
+        )
     document = Document(path / "customers.yaml")
     customers = parse(document, CustomersSpec)
     _check_customers(document, customers)
@@ -140,15 +145,7 @@ def _check_customers(document: Document, customers: CustomersSpec) -> None:
     for name, source in customers.sources.items():
         place: list[str | int] = ["sources", name]
         _check_path(document, [*place, "path"], source.path)
-        if isinstance(source.key, KeyExpression):
-            used = referenced_columns(source.key.expression)
-            check_names(document, [*place, "key"], used, source.columns)
-        if source.visitors is not None and isinstance(source.visitors.key, KeyExpression):
-            used = referenced_columns(source.visitors.key.expression)
-            check_names(document, [*place, "visitors", "key"], used, source.columns)
-        for index, rule in enumerate(source.ignore_rows):
-            used = referenced_columns(rule.predicate)
-            check_names(document, [*place, "ignore_rows", index, "predicate"], used, source.columns)
+    check_text_expressions(document, customers)
     check_expectations(document, customers)
     check_kpis(document, customers)
     check_permission(document, customers)
@@ -159,6 +156,8 @@ def _check_path(document: Document, place: Place, path: str) -> None:
     pure = PurePosixPath(path)
     if "://" in path or pure.is_absolute() or ".." in pure.parts:
         raise document.error(place, "a source's path lies below the home's folder: no URL, no ..")
+    if any("**" in part and part != "**" for part in pure.parts):
+        raise document.error(place, "`**` means any folders, and stands alone: `sources/**/*.csv`")
 
 
 def _check_segmentation(

@@ -14,6 +14,8 @@ from segmentation_pipeline.errors import SpecificationError
 Model = TypeVar("Model", bound=BaseModel)
 Place = Sequence[str | int]
 
+_OTHER_SHAPES = {"list_type", "dict_type", "model_type"}
+
 
 class _UniqueKeyLoader(yaml.SafeLoader):
     """YAML's safe loader, but a key that stands twice is an error, not the last one's victory.
@@ -53,6 +55,16 @@ _UniqueKeyLoader.add_constructor(
 )
 
 
+def _read(text: str) -> tuple[yaml.Node | None, Any]:
+    """Read a text once, as nodes that know their lines and as the values made of them."""
+    loader = _UniqueKeyLoader(text)
+    try:
+        root = loader.get_single_node()
+        return root, None if root is None else loader.construct_document(root)
+    finally:
+        loader.dispose()
+
+
 class Document:
     """A YAML file as it was read: its values, and on which line each stands."""
 
@@ -65,8 +77,7 @@ class Document:
         except UnicodeDecodeError:
             raise SpecificationError(f"{path}: not UTF-8; save it as UTF-8") from None
         try:
-            self._root = yaml.compose(text, Loader=yaml.SafeLoader)
-            self.values: Any = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506
+            self._root, self.values = _read(text)
         except yaml.YAMLError as error:
             raise SpecificationError(_describe_syntax_error(path, error)) from None
         except RecursionError:
@@ -96,7 +107,7 @@ def parse(document: Document, model: type[Model]) -> Model:
     try:
         return model.model_validate(document.values)
     except ValidationError as error:
-        faults = [_describe(document, model, fault) for fault in error.errors()]
+        faults = [_describe(document, model, fault) for fault in _of_arms_meant(document, error)]
         raise SpecificationError("\n".join(str(fault) for fault in faults)) from None
 
 
@@ -113,6 +124,25 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if close:
         return f"did you mean `{close[0]}`?"
     return "known are: " + ", ".join(names)
+
+
+def _of_arms_meant(document: Document, error: ValidationError) -> list[ErrorDetails]:
+    """Leave out that a value could have had another shape, where its own shape has a fault.
+
+    A setting that may be a name, a list or a mapping fails in each of these ways at once.
+    """
+    faults = error.errors()
+    places = [tuple(_place(document.values, fault["loc"])) for fault in faults]
+    told = {
+        place
+        for place, fault in zip(places, faults, strict=True)
+        if fault["type"] not in _OTHER_SHAPES
+    }
+    return [
+        fault
+        for place, fault in zip(places, faults, strict=True)
+        if fault["type"] not in _OTHER_SHAPES or place not in told
+    ]
 
 
 def _describe(document: Document, model: type[BaseModel], fault: ErrorDetails) -> Exception:
@@ -196,4 +226,7 @@ def _child(node: yaml.Node | None, part: str | int) -> tuple[int, yaml.Node] | N
 def _describe_syntax_error(path: Path, error: yaml.YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
     line = mark.line + 1 if mark is not None else 1
-    return f"{path}:{line}: not YAML: {getattr(error, 'problem', None) or 'cannot be read'}"
+    problem = getattr(error, "problem", None) or "cannot be read"
+    if problem == "mapping values are not allowed here":
+        problem += "; text with a colon and a blank in it needs quotes"
+    return f"{path}:{line}: not YAML: {problem}"

@@ -36,9 +36,6 @@ with warnings.catch_warnings():
     from great_expectations.expectations.core.expect_column_values_to_be_in_set import (
         ExpectColumnValuesToBeInSet,
     )
-    from great_expectations.expectations.core.expect_column_values_to_not_be_null import (
-        ExpectColumnValuesToNotBeNull,
-    )
     from great_expectations.expectations.core.expect_table_columns_to_match_set import (
         ExpectTableColumnsToMatchSet,
     )
@@ -60,7 +57,6 @@ __all__ = [
     "EphemeralDataContext",
     "ExpectColumnValuesToBeBetween",
     "ExpectColumnValuesToBeInSet",
-    "ExpectColumnValuesToNotBeNull",
     "ExpectTableColumnsToMatchSet",
     "ExpectTableRowCountToBeBetween",
     "Expectation",

@@ -17,7 +17,6 @@ from segmentation_pipeline.validation.quiet_great_expectations import (
     BatchExpectation,
     ExpectColumnValuesToBeBetween,
     ExpectColumnValuesToBeInSet,
-    ExpectColumnValuesToNotBeNull,
     ExpectTableColumnsToMatchSet,
     ExpectTableRowCountToBeBetween,
 )
@@ -56,8 +55,6 @@ def to_great_expectations(expectation: Expectation, relation: str) -> BatchExpec
                 exact_match=expectation.kind == "columns_equal",
                 **told,
             )
-        case "not_null":
-            return ExpectColumnValuesToNotBeNull(column=column, mostly=mostly, **told)
         case "in_set":
             return ExpectColumnValuesToBeInSet(
                 column=column, value_set=list(parameters["values"]), mostly=mostly, **told

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import socket
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -92,6 +93,35 @@ def test_what_is_not_delivered_is_said_and_the_address_is_not(tmp_path, receiver
     assert "holds no http or https address" in strange
     assert "can't be reached" in nobody
     assert not any("secret" in one for one in (refused, lacking, strange, nobody))
+
+
+@pytest.mark.parametrize(
+    "url", ["http://host/a secret", "http://[secret", "http://secret:port/", "http://a..secret/"]
+)
+def test_an_address_that_is_none_fails_no_night_and_is_not_said(tmp_path, url):
+    home = home_with(tmp_path, webhook_variable="HOOK")
+
+    (said,) = send(home, ALERT, {"HOOK": url})
+
+    assert "the webhook of HOOK can't be reached" in said
+    assert "secret" not in said
+
+
+def test_an_answer_that_is_no_http_fails_no_night(tmp_path):
+    def answer(listening):
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(10_000)
+            connection.sendall(b"secret\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=answer, args=[listening])
+        thread.start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        (said,) = send(home_with(tmp_path, webhook_variable="HOOK"), ALERT, {"HOOK": url})
+        thread.join()
+
+    assert said.endswith("can't be reached (BadStatusLine)")
 
 
 def test_a_command_that_fails_hangs_or_is_not_there_is_said(tmp_path):

@@ -14,6 +14,7 @@ from dagster._utils.schedules import cron_string_iterator
 import segmentation_pipeline.definitions as definitions_module
 from segmentation_pipeline.assets.schedules import daily_partitions
 from segmentation_pipeline.definitions import HOME_VARIABLE, build_definitions
+from segmentation_pipeline.publication import work_tables
 from segmentation_pipeline.specification.home import load_home
 
 REPOSITORY = Path(definitions_module.__file__).parents[1]
@@ -123,7 +124,9 @@ def test_every_validated_table_has_blocking_checks(repository):
     assert ("customers", "customer_id__unique") in by_name
     assert ("customers", "web__references_crm") in by_name
     assert ("engagement/feature_matrix", "values__finite") in by_name
-    assert ("engagement/segments", "contract") in by_name
+    for segmentation in ("engagement", "profession"):
+        for table in work_tables(segmentation):
+            assert (f"{segmentation}/{table.name}", "contract") in by_name
     specs = {key: repository.asset_graph.get_check_spec(key) for key in checks}
     warnings = {key.name for key, spec in specs.items() if not spec.blocking}
     assert warnings == {
@@ -134,6 +137,18 @@ def test_every_validated_table_has_blocking_checks(repository):
         "no_drift_alarm",
         "no_challenger_waits",
     }
+
+
+def test_a_table_is_made_and_its_contract_looked_at_in_one_step(repository):
+    nightly = repository.get_job("nightly")
+
+    assert not [node.name for node in nightly.nodes if "contract" in node.name]
+    for segmentation in ("engagement", "profession"):
+        for table in work_tables(segmentation):
+            key = dg.AssetKey([segmentation, table.name])
+            made = repository.assets_defs_by_key[key]
+            assert dg.AssetCheckKey(key, "contract") in made.check_keys
+            assert not made.can_subset
 
 
 def test_every_asset_has_a_group_an_owner_a_kind_a_description_and_nights(repository):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
+from segmentation_pipeline.assets import clustering, segments
 from segmentation_pipeline.assets.night import run_night
 from segmentation_pipeline.assets.replay import replay_nights
 from segmentation_pipeline.clustering.model_events import read_events
@@ -155,6 +156,30 @@ def test_a_date_in_the_middle_run_again_changes_nothing(replayed):
     assert everything(replayed) == before
 
 
+def test_what_is_found_of_a_model_is_found_on_its_first_night_only(replayed, monkeypatch):
+    examined = "SELECT DISTINCT examined_date FROM buying.preprocessing_effect"
+    # Version 2 came into force on the third night.
+    assert published(replayed, examined.replace("buying.", "")) == [(NIGHTS[2],)]
+
+    looked = []
+
+    def watch(module, name):
+        found = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *given: looked.append(name) or found(*given))
+
+    watch(clustering, "prepare_otherwise")
+    watch(clustering, "candidates_chart")
+    watch(segments, "sampled_distance_shares")
+
+    assert run_night(replayed, NIGHTS[1], progress=lambda *_: None).success
+    assert looked == []
+    with open_warehouse(load_home(replayed).warehouse, read_only=True) as connection:
+        assert connection.execute(examined).fetchall() == [(NIGHTS[0],)]
+
+    assert run_night(replayed, NIGHTS[2], progress=lambda *_: None).success
+    assert sorted(looked) == ["candidates_chart", "prepare_otherwise", "sampled_distance_shares"]
+
+
 def decide(home, *arguments):
     return subprocess.run(
         [sys.executable, "-m", "segmentation_pipeline.cli", *arguments, "--home", str(home)],
@@ -182,7 +207,7 @@ def test_the_command_line_refuses_with_words_and_a_status(replayed):
     refused = decide(replayed, "reject", "buying", "--reason", "why")
 
     assert refused.returncode == 1
-    assert "the challengers on 2025-03-04 are none: name a model by" in refused.stderr
+    assert "there is no challenger on 2025-03-04: name a model by" in refused.stderr
     assert decide(replayed, "rollback", "--model", "1").returncode == 2
 
 
@@ -190,11 +215,19 @@ def test_a_replay_stops_at_the_first_night_that_fails(replayed):
     broken = replayed / "crm" / f"crm_{NIGHTS[1]}.csv"
     broken.write_text("id,orders,spent\n")
 
+    ended = []
+
     found = replay_nights(
-        replayed, NIGHTS[1], NIGHTS[2], on_night=lambda *_: None, progress=lambda *_: None
+        replayed,
+        NIGHTS[1],
+        NIGHTS[2],
+        on_night=lambda *_: None,
+        on_result=lambda date, result: ended.append((date, result.success)),
+        progress=lambda *_: None,
     )
 
     assert (found.done, found.failed) == ((), NIGHTS[1])
+    assert ended == [(NIGHTS[1], False)]
     assert found.result is not None
     assert found.result.failures
 

@@ -9,6 +9,7 @@ from segmentation_pipeline.clustering import registry
 from segmentation_pipeline.clustering.model import SegmentModel
 from segmentation_pipeline.clustering.model_events import Wanted, read_events, settle
 from segmentation_pipeline.clustering.registry import (
+    Registration,
     champion,
     library_mismatch,
     load_champion,
@@ -46,11 +47,13 @@ def promote(connection, tmp_path, value, as_of, segmentation="engagement"):
         connection,
         tmp_path / "models",
         model_of(value),
+        Registration(
+            segmentation=segmentation,
+            specification_digest="s",
+            preparation_digest="p",
+            reason="first model",
+        ),
         Build(as_of, f"run-{value}"),
-        segmentation=segmentation,
-        specification_digest="s",
-        preparation_digest="p",
-        reason="first model",
     )
 
 
@@ -203,11 +206,13 @@ def challenge(connection, tmp_path, value, as_of, **options):
         connection,
         tmp_path / "models",
         model_of(value),
+        Registration(
+            segmentation="engagement",
+            specification_digest="s",
+            preparation_digest="p",
+            reason="chosen",
+        ),
         Build(as_of, f"run-{value}"),
-        segmentation="engagement",
-        specification_digest="s",
-        preparation_digest="p",
-        reason="chosen",
         **options,
     )
 

@@ -42,7 +42,7 @@ def test_a_request_is_kept_with_its_reason_for_the_next_night(home):
     )
     assert (first.returncode, second.returncode) == (0, 0)
     with open_warehouse(home / "warehouse.duckdb") as connection:
-        assert requests_until(connection, "engagement", NIGHT) == [(1, ""), (2, "new contracts")]
+        assert requests_until(connection, "engagement", NIGHT) == [(1, "new contracts")]
 
 
 def test_a_segmentation_that_there_is_not_is_refused(home):

@@ -119,10 +119,29 @@ def test_a_damaged_gzip_stops(workshop, make_source):
     wrong_sum[-8] ^= 1
     flipped = bytearray(whole)
     flipped[len(whole) // 2] ^= 0xFF
-    for content in (whole[: len(whole) // 2], whole[:-4], wrong_sum, flipped, TEXT.encode()):
+    for content in (whole[: len(whole) // 2], whole[:-4], wrong_sum, flipped):
         workshop.write(bytes(content), "people.csv.gz")
         with pytest.raises(SourceError, match=r"people.csv.gz: the gzip is damaged or cut short"):
             workshop.load(source)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("people.csv", gzip.compress(TEXT.encode()), "compressed by gzip; give it .* in `.gz`"),
+        ("people.csv.gz", TEXT.encode(), "it is not compressed by gzip, as its name says"),
+        ("people.csv.zst", TEXT.encode(), "it is not compressed by zstd, as its name says"),
+        ("people.csv.zst", gzip.compress(TEXT.encode()), "compressed by gzip; give it"),
+        ("people.csv.gz", b"\x28\xb5\x2f\xfdxx", "compressed by zstd; give it .* in `.zst`"),
+        ("people.csv", b"PK\x03\x04xx", "it is a zip archive or a workbook; unpack it"),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_a_file_is_packed_as_its_name_says(workshop, make_source, name, content, message, encoding):
+    """Of a gzip without its suffix, Latin-1 would make text, and UTF-8 a wrong complaint."""
+    workshop.write(content, name)
+    with pytest.raises(SourceError, match=message):
+        workshop.load(make_source(path=name, encoding=encoding))
 
 
 def test_a_gzip_of_several_members_is_whole(workshop, make_source):

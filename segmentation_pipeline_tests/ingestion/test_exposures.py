@@ -9,7 +9,7 @@ from segmentation_pipeline.errors import SourceError
 from segmentation_pipeline.ingestion import raw_table
 from segmentation_pipeline.specification.sources import SourceSpec
 from segmentation_pipeline.validation import validate_table
-from segmentation_pipeline.validation.suites import raw_source_suite
+from segmentation_pipeline.validation.source_suites import raw_source_suite
 
 STATUS = {"type": "category", "categories": ["sent", "delivered", "bounced"]}
 COLUMNS = {

@@ -16,6 +16,7 @@ from segmentation_pipeline.specification.home import load_home
 
 REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "reference"
 COUNT = 60
+ROWS = "".join(f"{i},C{i:03d},{i % 7}.5,{'ab'[i % 2]}\n" for i in range(COUNT))
 
 
 def propose(workshop, *names):
@@ -158,7 +159,13 @@ def test_a_file_without_header_gets_positions(workshop):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("", "it is empty"), ("id,a\n", "a header and no row"), (None, "there is no such file")],
+    [
+        ("", "it is empty"),
+        ("id,a\n", "a header and no row"),
+        (None, "there is no such file"),
+        ("{}\n{}\n", "no column of it has a name of its own"),
+        ("PAR1 is how Parquet begins", "a Parquet file that is damaged or cut short"),
+    ],
 )
 def test_what_cannot_be_inspected_says_why(workshop, content, message):
     if content is not None:
@@ -194,6 +201,57 @@ def test_a_file_of_ids_alone_makes_no_segmentation(workshop):
 
 
 @pytest.mark.skipif(not REFERENCE.exists(), reason="the reference files are not here")
+@pytest.mark.parametrize("header", [",customer,x,c", '"","customer","x","c"'])
+def test_an_index_without_a_name_does_not_make_a_row_of_the_header(workshop, header):
+    """As pandas and R write a table with its index."""
+    workshop.write(f"{header}\n{ROWS}", "people.csv")
+    text, spec, told = propose(workshop, "people.csv")
+    assert list(spec.sources["people"].columns) == ["customer", "x", "c"]
+    assert "# no name in the header, and left out: column 1" in text
+    assert told == ["people: people.csv: 60 rows; undeclared columns ignored: (column 1)"]
+
+
+def test_columns_of_one_name_are_left_to_a_person(workshop):
+    workshop.write(f"id,customer,x,x\n{ROWS}", "people.csv")
+    text, spec, _ = propose(workshop, "people.csv")
+    assert list(spec.sources["people"].columns) == ["id", "customer"]
+    assert '# DECIDE: 2 columns are called "x", and are left out' in text
+    # Words alone, some of them twice, may be a row as well.
+    workshop.write("a,b,a\nc,d,c\n", "words.csv")
+    assert not propose(workshop, "words.csv")[1].sources["words"].has_header
+
+
+def test_names_that_yaml_takes_for_something_else_stay_names(workshop):
+    workshop.write(f"no,null,on,off\n{ROWS}", "true.csv")
+    text, spec, told = propose(workshop, "true.csv")
+    assert list(spec.sources) == ["true"]
+    assert list(spec.sources["true"].columns) == ["no", "null", "on", "off"]
+    assert told == ["true: true.csv: 60 rows"]
+    (workshop.home / "segmentations").mkdir()
+    (workshop.home / "segmentations" / "first_look.yaml").write_text(propose_segmentation(text))
+    (workshop.home / "customers.yaml").write_text(text)
+    assert "on" in load_home(workshop.home).segmentations["first_look"].features
+
+
+def test_a_key_of_an_object_may_begin_with_a_slash(workshop):
+    workshop.write('{"id":"a","/w":1}\n{"id":"b","/w":2}\n', "people.ndjson")
+    _, spec, told = propose(workshop, "people.ndjson")
+    assert spec.sources["people"].columns["column_1w"].header == "/~1w"
+    assert told == ["people: people.ndjson: 2 rows"]
+
+
+def test_personal_columns_and_births_are_seen_in_other_languages(workshop):
+    rows = "".join(f"K{i:03d};Weg {i};1.{i % 12 + 1}.1980;{i},5\n" for i in range(COUNT))
+    workshop.write(f"Kundennummer;Straße;Geburtsdatum;Größe\n{rows}", "kunden.csv")
+    _, spec, _ = propose(workshop, "kunden.csv")
+    columns = spec.sources["kunden"].columns
+    assert {name: one.personal for name, one in columns.items()} == {
+        "kundennummer": False, "strasse": True, "geburtsdatum": False, "grosse": False
+    }  # fmt: skip
+    # A day of birth says nothing of the first night.
+    assert str(spec.nights.first) == "2025-01-01"
+
+
 @pytest.mark.parametrize(
     ("path", "rows", "key"),
     [

@@ -1,4 +1,5 @@
 import datetime as dt
+import gzip
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,13 @@ def test_the_same_content_under_two_names_is_refused(workshop, make_source):
     workshop.write(HEADER + "1,30,a\n", "b.csv")
     with pytest.raises(SourceError, match=r"b.csv is a copy of a.csv"):
         workshop.load(make_source(**SURVEY, path="*.csv"))
+
+
+def test_a_file_beside_its_packed_self_is_refused(workshop, make_source):
+    workshop.write(HEADER + "1,30,a\n", "a.csv")
+    workshop.write(gzip.compress((HEADER + "1,30,a\n").encode()), "a.csv.gz")
+    with pytest.raises(SourceError, match=r"a.csv.gz is a copy of a.csv; remove one"):
+        workshop.load(make_source(**SURVEY, path="*.csv*"))
 
 
 def test_another_declaration_loads_again(workshop, make_source):

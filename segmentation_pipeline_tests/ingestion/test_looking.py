@@ -33,7 +33,8 @@ def test_check_tells_what_a_night_would_find_and_writes_nothing(workshop, make_s
     assert check_source(workshop.home, "people", source) == [
         (
             "people: a.csv: 2 rows; 2 rows cannot be read (line 4: too few values;"
-            " 1 without a customer id or a time); 1 values of `age` cannot be read;"
+            " 1 without a customer id or a time); 1 values of `age` cannot be read"
+            " (50%; its `maximum_rejected_share` allows 5%);"
             " undeclared columns ignored: shoe"
         ),
         "people: b.csv.gz: 1 rows; undeclared columns ignored: shoe",
@@ -53,6 +54,19 @@ def test_check_stops_where_a_night_would(workshop, make_source):
         check_source(workshop.home, "people", source)
 
 
+def test_what_duckdb_refuses_is_told_without_its_words(workshop, make_source):
+    """It is met while rows are read: its own message has the file's values."""
+    workshop.write(HEADER + "1,30,01.02.2025,MARKER\n2,31,02.02.2025,1\r3,32,02.02.2025,1\n")
+    source = make_source(**SURVEY)
+    for look in (
+        lambda: check_source(workshop.home, "people", source),
+        lambda: latest_date(home_of(workshop, people=source)),
+    ):
+        with pytest.raises(SourceError, match="do its lines end in more than one way") as raised:
+            look()
+        assert "MARKER" not in str(raised.value)
+
+
 def test_check_reads_parquet(workshop, make_source):
     workshop.query(
         f"COPY (SELECT i::VARCHAR AS id, 1e0 / i AS age FROM range(1, 4) t(i))"
@@ -61,7 +75,10 @@ def test_check_reads_parquet(workshop, make_source):
     columns = {"id": {"type": "text"}, "age": {"type": "integer"}}
     source = make_source(format="parquet", path="people.parquet", columns=columns)
     assert check_source(workshop.home, "people", source) == [
-        "people: people.parquet: 3 rows; 2 values of `age` cannot be read"
+        (
+            "people: people.parquet: 3 rows; 2 values of `age` cannot be read"
+            " (67%; its `maximum_rejected_share` allows 5%)"
+        )
     ]
 
 

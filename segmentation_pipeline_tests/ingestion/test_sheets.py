@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape
 import pytest
 
 from segmentation_pipeline.errors import SourceError
-from segmentation_pipeline.ingestion import check_source
+from segmentation_pipeline.ingestion import check_source, propose_customers, sheet_size
 from segmentation_pipeline.ingestion import sheets as sheets_module
 
 DATE, TIME = 1, 2
@@ -177,3 +177,26 @@ def test_a_workbook_that_explodes_stops(workshop, make_source, workbook, monkeyp
     workshop.write(workbook({"s": [["id"], [" " * 2_000_000]]}), "people.xlsx")
     with pytest.raises(SourceError, match="it unpacks to more than 200 times its size"):
         workshop.load(make_source(format="excel", path="people.xlsx"))
+
+
+def test_a_value_far_from_the_others_stops_before_the_reader_asks_for_the_room(
+    workshop, make_source, workbook, monkeypatch
+):
+    """Tried: one in the last cell of a sheet asks for 512 GB, which ends the process."""
+    source = make_source(
+        format="excel", path="people.xlsx", columns=COLUMNS, sheet="s", maximum_rejected_share=1
+    )
+    far = PEOPLE + [[] for _ in range(1_000)] + [[*["x"] * 3, (45658, DATE), *[None] * 20, "y"]]
+    monkeypatch.setattr(sheet_size, "_CHUNK_BYTES", 100)
+    workshop.write(workbook({"s": far}), "people.xlsx")
+    workshop.load(source)
+
+    monkeypatch.setattr(sheet_size, "_SMALL_CELLS", 20_000)
+    told = r"the sheet spans 25,200 cells, and 27 of them have a value: .*, down to row 1,008;"
+    with pytest.raises(SourceError, match=told):
+        check_source(workshop.home, "people", source)
+    with pytest.raises(SourceError, match=told):
+        propose_customers(workshop.home, [workshop.home / "people.xlsx"])
+    # Another sheet may be as it likes: it isn't read.
+    workshop.write(workbook({"other": far, "s": PEOPLE}), "people.xlsx")
+    workshop.load(source)

@@ -86,6 +86,9 @@ def test_numbers(connection, text, value):
 @pytest.mark.parametrize(
     ("text", "formats", "value"),
     [
+        ("01.02.24", ["%d.%m.%Y"], typing_sql.NOT_A_DATE),
+        ("01.02.24", ["%d.%m.%Y", "%d.%m.%y"], dt.date(2024, 2, 1)),
+        ("01.02.0024", ["%d.%m.%Y"], typing_sql.NOT_A_DATE),
         ("2024-02-29", [], dt.date(2024, 2, 29)),
         ("2024-02-29 13:45:00", [], dt.date(2024, 2, 29)),
         (None, [], None),

@@ -5,6 +5,10 @@ import math
 
 import pytest
 
+from segmentation_pipeline.errors import PreparationError
+from segmentation_pipeline.preparation import CUSTOMERS
+from segmentation_pipeline.warehouse import has_table
+
 
 def crm(column, **more):
     return {"crm": {"columns": {"value": column}, **more}}
@@ -128,7 +132,8 @@ def test_every_check_has_its_line_with_share_even_where_it_found_nothing(night):
 
 @pytest.mark.parametrize("column", ["value", None])
 def test_what_could_not_be_read_is_counted_for_the_loads_in_force(night, column):
-    with night(crm({"type": "number"}), {"crm": {1: [("a", 1.0)], 2: [("a", 2.0)]}}) as made:
+    number = {"type": "number", "maximum_rejected_share": 1}
+    with night(crm(number), {"crm": {1: [("a", 1.0)], 2: [("a", 2.0)]}}) as made:
         for load_id in (1, 2, 2):
             made.reject("crm", column, load_id)
         made.reject("web", column, 1)
@@ -136,3 +141,21 @@ def test_what_could_not_be_read_is_counted_for_the_loads_in_force(night, column)
         assert made.counted("crm")[column, "unreadable"] == 2
         made.make(crm=1)
         assert made.counted("crm")[column, "unreadable"] == 1
+
+
+def test_more_unreadable_values_than_allowed_stop_the_night(night):
+    """Of the values that were given, not of the rows: who gave none says nothing about reading."""
+    rows = [("a", 1.0), ("b", 2.0), ("c", 3.0), ("d", None), ("e", None)]
+    for allowed, is_enough in ((0.25, True), (0.24, False)):
+        column = {"type": "number", "maximum_rejected_share": allowed}
+        with night(crm(column), {"crm": rows}) as made:
+            made.reject("crm", "value")
+            if is_enough:
+                made.make()
+                share = "SELECT share FROM core.cleaning_report WHERE step = 'unreadable'"
+                assert made.fetch(f"{share} AND column_name = 'value'") == [(0.25,)]
+                continue
+            told = r"1 of 4 values of `value` cannot be read \(25.00%\), and its .* is 24.00%"
+            with pytest.raises(PreparationError, match=told):
+                made.make()
+            assert not has_table(made.connection, CUSTOMERS)

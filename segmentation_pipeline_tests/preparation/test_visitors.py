@@ -11,8 +11,9 @@ from segmentation_pipeline.errors import PreparationError
 from segmentation_pipeline.ingestion import check_source, load_source, snapshot_in_force
 from segmentation_pipeline.measurement.kpi_inputs import source_days
 from segmentation_pipeline.preparation import events_sql, make_customers
+from segmentation_pipeline.preparation.set_aside import read_quarantine
 from segmentation_pipeline.specification.customers import CustomersSpec
-from segmentation_pipeline.validation.suites import raw_source_suite
+from segmentation_pipeline.validation.source_suites import raw_source_suite
 from segmentation_pipeline.validation.tables import validate_table
 from segmentation_pipeline.warehouse import Build, Table, open_warehouse
 
@@ -139,6 +140,18 @@ def test_events_are_of_who_logged_in_and_before_the_first_log_in_of_who_did_firs
     assert home.counted("logins") == {"loaded": 3, "kept": 3}
     columns = home.connection.execute("DESCRIBE raw.raw_web").fetchall()
     assert [row[0] for row in columns][:3] == ["load_id", "source_row", "visitor_key"]
+
+
+def test_a_predicate_may_name_the_visitor_as_the_specification_lets_it(home):
+    home.logins("a,v1,2026-03-10 12:00:00")
+    home.web("v1,A,2026-03-11 08:00:00", "bot,B,2026-03-11 08:00:00")
+    people = {"name": "no_bot", "predicate": "visitor_key <> 'bot'", "maximum_share": 0.5}
+    spec = home.spec(expectations=[people | {"quarantine": "row"}])
+    home.night(spec)
+    assert home.events(spec) == {"a": "A"}
+    assert home.counted() == {"loaded": 2, "kept": 1, "quarantined_row": 1}
+    listed = read_quarantine(home.connection, spec, ["web"], 10).listed
+    assert [(one.line, one.reason) for one in listed] == [(3, "breaks no_bot: left out")]
 
 
 def test_a_visitor_who_logs_in_later_brings_the_events_that_wait(home):

@@ -271,9 +271,9 @@ class Workbench:
                 """,
             "preprocessing_effect": f"""
                 SELECT 'as declared' AS variant, {len(segments)} AS segments,
-                    6::BIGINT AS sampled_customers, 0.3::DOUBLE AS smallest_share,
-                    1::DOUBLE AS agreement, 'publications' AS leading_feature,
-                    1::DOUBLE AS leading_share
+                    6::BIGINT AS sampled_customers, DATE '2025-06-01' AS examined_date,
+                    0.3::DOUBLE AS smallest_share, 1::DOUBLE AS agreement,
+                    'publications' AS leading_feature, 1::DOUBLE AS leading_share
                 """,
             "segment_registry": f"""
                 SELECT {identity}, 'segment ' || number AS label, FALSE AS is_named,
@@ -312,9 +312,10 @@ class Workbench:
                 """,
         }
         empty = [t.name for t in work_tables(segmentation) if t.name not in queries]
-        return {name: _completed(name, query) for name, query in queries.items()} | {
-            name: _without_rows(name) for name in empty
+        made = {
+            name: _completed(name, query) for name, query in queries.items() if name in CONTRACTS
         }
+        return made | {name: _without_rows(name) for name in empty}
 
 
 def _completed(name: str, query: str) -> str:
@@ -376,12 +377,11 @@ def after_first_night(workbench: Workbench, first_night: Path) -> None:
 
 
 @pytest.fixture
-def few_tables(monkeypatch: pytest.MonkeyPatch) -> Mapping[str, Contract]:
+def few_tables() -> Iterator[Mapping[str, Contract]]:
     """Publish half of the tables, one of each kind: for tests that publish again and again."""
     path = Path(__file__).with_name("dying_publisher.py")
     found = importlib.util.spec_from_file_location(path.stem, path)
     dying_publisher = importlib.util.module_from_spec(found)
     found.loader.exec_module(dying_publisher)
-    for module in dying_publisher.modules_with_contracts():
-        monkeypatch.setattr(module, "CONTRACTS", dying_publisher.FEW_TABLES)
-    return dying_publisher.FEW_TABLES
+    with dying_publisher.only_few_tables():
+        yield dying_publisher.FEW_TABLES

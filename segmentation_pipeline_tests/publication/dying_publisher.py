@@ -13,10 +13,12 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType
+from unittest import mock
 
+from segmentation_pipeline import contracts
 from segmentation_pipeline.contracts import CONTRACTS
 from segmentation_pipeline.publication import (
     ReadySegmentation,
@@ -60,11 +62,9 @@ FEW_TABLES = MappingProxyType(
 )
 
 
-def modules_with_contracts() -> Iterator[ModuleType]:
-    """Find the modules of the product that know the contracts, those not imported yet apart."""
-    for name, module in list(sys.modules.items()):
-        if name.startswith("segmentation_pipeline.") and hasattr(module, "CONTRACTS"):
-            yield module
+def only_few_tables() -> AbstractContextManager[object]:
+    """Leave `FEW_TABLES` alone in force, for the length of a `with` block."""
+    return mock.patch.dict(contracts._BY_NAME, FEW_TABLES, clear=True)
 
 
 def live(home_path: Path, build: Build, last_step: int) -> None:
@@ -128,8 +128,6 @@ def in_a_process(work, *arguments) -> int:
 
 def main(home_path: Path, build: Build, first_step: int) -> None:
     """Live until a life is survived; files that are equal to the last byte are looked at once."""
-    for module in modules_with_contracts():
-        module.CONTRACTS = FEW_TABLES  # type: ignore[attr-defined]
     looked_at = None
     for last_step in range(first_step, 1000):
         status = in_a_process(live, home_path, build, last_step)
@@ -146,6 +144,6 @@ def main(home_path: Path, build: Build, first_step: int) -> None:
 
 
 if __name__ == "__main__":
-    main(
-        Path(sys.argv[1]), Build(dt.date.fromisoformat(sys.argv[2]), sys.argv[3]), int(sys.argv[4])
-    )
+    build = Build(dt.date.fromisoformat(sys.argv[2]), sys.argv[3])
+    with only_few_tables():
+        main(Path(sys.argv[1]), build, int(sys.argv[4]))

@@ -5,12 +5,20 @@ import datetime as dt
 import pyarrow.parquet as pq
 import pytest
 
+from segmentation_pipeline.clustering.kept_effects import effect_of
+from segmentation_pipeline.clustering.registry import ModelRecord
+from segmentation_pipeline.clustering.registry_tables import create_registry
 from segmentation_pipeline.errors import PipelineError
 from segmentation_pipeline.publication import erase_customers, rollback, verify
 from segmentation_pipeline.publication.manifest import describe_files, read_manifest, write_manifest
-from segmentation_pipeline.publication.versions import current_version, version_folder
+from segmentation_pipeline.publication.versions import (
+    current_version,
+    version_folder,
+    version_folders,
+)
+from segmentation_pipeline.segments.nights import Night, NightChanges, keep_night
 from segmentation_pipeline.specification.home import load_home
-from segmentation_pipeline.warehouse import open_warehouse
+from segmentation_pipeline.warehouse import Table, count_rows, open_warehouse
 
 MARKER = "marker-of-the-erased"
 
@@ -95,7 +103,31 @@ def test_no_byte_of_a_deleted_row_is_left(two_nights):
         assert connection.execute("SELECT count(*) FROM core.notes").fetchall() == [(8,)]
 
 
-def test_the_history_keeps_that_somebody_was_erased(two_nights):
+def test_pictures_kept_with_a_model_go_whole(two_nights, night):
+    with two_nights.open() as connection:
+        create_registry(connection)
+        first = night(1).as_of
+        model = ModelRecord(
+            "engagement", 1, first, "run", "", "", "digest", "k_means", 2, "champion", "1.9", ""
+        )
+        effect_of(connection, model, "preprocessing", night(1), lambda: {"picture": MARKER})
+        connection.execute("CHECKPOINT")
+
+    erase(two_nights, "c3")
+
+    assert files_with(two_nights.home.path, MARKER) == []
+    with two_nights.open() as connection:
+        assert count_rows(connection, Table("core", "model_effects")) == 0
+
+
+def test_the_history_keeps_that_somebody_was_erased_on_the_newest_night(two_nights, night):
+    with two_nights.open() as connection:
+        nobody = NightChanges(6, 0, 0, 0, 0, 0, 0)
+        for day in (1, 2):
+            keep_night(connection, "engagement", Night(night(day).as_of, 1), nobody)
+        # As if the first night had been run again: all that is known of it is newer.
+        connection.execute("UPDATE core.builds SET as_of = ?", [night(1).as_of])
+
     erase(two_nights, "c3")
 
     with two_nights.open() as connection:
@@ -118,12 +150,18 @@ def test_killed_at_any_step_readers_see_a_whole_version_and_a_second_call_finish
     workbench, night, few_tables
 ):
     workbench.publish(night(1))
-    steps = []
-    erase(workbench, "c1", on_step=steps.append)
-    assert 3 < len(steps) < 6
+    steps = [
+        "look for them",
+        "take them out of the warehouse",
+        "write version 000001-run-1 anew",
+        "delete the versions that held them",
+        "write the warehouse anew",
+        "look whether they are gone",
+    ]
 
     for last in range(len(steps)):
-        customer_id = f"c{2 + last}"
+        customer_id = f"c{1 + last}"
+        version = current_version(workbench.home.published).version
         seen = []
 
         def die(step, last=last, seen=seen):
@@ -133,12 +171,29 @@ def test_killed_at_any_step_readers_see_a_whole_version_and_a_second_call_finish
 
         with pytest.raises(KeyboardInterrupt):
             erase(workbench, customer_id, on_step=die)
+        assert [one.replace(version, "000001-run-1") for one in seen] == steps[: last + 1]
         assert verify(workbench.home.published) == []
 
         erase(workbench, customer_id)
 
         assert verify(workbench.home.published) == []
         assert customer_id not in customers_of(workbench)
+
+
+def test_a_customer_of_a_version_that_nothing_leads_to_is_erased(workbench, night):
+    workbench.publish(night(1))
+    published = workbench.home.published
+    stranger = "UPDATE engagement.customer_segments SET customer_id = 'c7' WHERE customer_id = 'c3'"
+    workbench.publish_after(night(2), stranger)
+    with workbench.open() as connection:
+        connection.execute("DELETE FROM engagement.customer_segments WHERE customer_id = 'c7'")
+    rollback(published)
+    assert len(version_folders(published)) == 2
+
+    done = erase(workbench, "c7")
+
+    assert (done.warehouse_rows, done.versions) == (0, 0)
+    assert [path.name for path in version_folders(published)] == ["000001-run-1"]
 
 
 def test_lists_of_customers_in_a_version_lose_the_row(two_nights):

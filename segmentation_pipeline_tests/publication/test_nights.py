@@ -1,22 +1,19 @@
 """Night after night: what is replaced, what is kept, what is copied forward, what is no news."""
 
 import datetime as dt
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from segmentation_pipeline import contracts
 from segmentation_pipeline.contracts import CONTRACTS
 from segmentation_pipeline.errors import PublicationError
-from segmentation_pipeline.publication import (
-    audit,
-    building,
-    current_version,
-    tables,
-    verify,
-    work_tables,
-)
+from segmentation_pipeline.publication import current_version, verify, work_tables
+from segmentation_pipeline.publication.verification import OF_ANOTHER_RELEASE
 from segmentation_pipeline.specification.home import load_home
 
 FIRST, SECOND, THIRD = (dt.date(2025, 6, day) for day in (1, 2, 3))
@@ -240,14 +237,12 @@ def test_a_date_between_makes_only_the_older_segmentation_current(workbench, nig
 
 
 def test_rows_of_an_earlier_release_that_lack_what_all_must_have_need_a_whole_night(
-    workbench, night, monkeypatch
+    workbench, night
 ):
     segments = CONTRACTS["segments"]
     columns = tuple(column for column in segments.columns if column.name != "is_noise")
     earlier = {**CONTRACTS, "segments": replace(segments, columns=columns)}
-    with monkeypatch.context() as patched:
-        for module in (contracts, audit, building, tables):
-            patched.setattr(module, "CONTRACTS", earlier)
+    with mock.patch.dict(contracts._BY_NAME, earlier, clear=True):
         first = workbench.publish(night(1)).manifest
 
     told = "Rows of profession are of an earlier release: the first night of this one is for all"
@@ -260,21 +255,21 @@ def test_rows_of_an_earlier_release_that_lack_what_all_must_have_need_a_whole_ni
     assert verify(workbench.home.published) == []
 
 
-def test_what_an_earlier_release_published_is_copied_as_far_as_it_goes(
-    workbench, night, monkeypatch
-):
+def test_what_an_earlier_release_published_is_copied_as_far_as_it_goes(workbench, night):
     later = ("feature_selection", "structure_verdict")
     earlier = {name: c for name, c in CONTRACTS.items() if name not in later}
     for name, added in (("model_candidates", "reason"), ("segments", "verdict")):
         columns = tuple(c for c in earlier[name].columns if c.name != added)
         earlier[name] = replace(earlier[name], columns=columns)
-    with monkeypatch.context() as patched:
-        for module in (contracts, audit, building, tables):
-            patched.setattr(module, "CONTRACTS", earlier)
+    with mock.patch.dict(contracts._BY_NAME, earlier, clear=True):
         workbench.publish(night(1))
-    assert verify(workbench.home.published) == [
-        "it has the contracts of another release, which this one cannot audit"
-    ]
+    assert verify(workbench.home.published) == [OF_ANOTHER_RELEASE]
+    command = [sys.executable, "-m", "segmentation_pipeline.cli", "verify", "--home"]
+    said = subprocess.run(
+        [*command, str(workbench.home.path)], capture_output=True, text=True, check=False
+    )
+    assert said.returncode == 1
+    assert said.stdout == f"{OF_ANOTHER_RELEASE}\n"
 
     workbench.of("engagement").publish(night(2))
 

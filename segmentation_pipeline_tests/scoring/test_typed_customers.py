@@ -10,7 +10,7 @@ import pytest
 from segmentation_pipeline.clustering.champion import Champion
 from segmentation_pipeline.clustering.fitted_model import make_model
 from segmentation_pipeline.clustering.k_means_family import KMeansFamily
-from segmentation_pipeline.clustering.registry import register_champion
+from segmentation_pipeline.clustering.registry import Registration, register_champion
 from segmentation_pipeline.clustering.typed.learning import learn_typing
 from segmentation_pipeline.clustering.typed.model import typing_of
 from segmentation_pipeline.features import (
@@ -114,10 +114,13 @@ def night(request, tmp_path_factory):
         parameters = {"preparation": preparation.to_json(), "silhouette": None}
         model = make_model(fit, assigner, matrix, names, parameters)
         model = learn_typing(connection, home, "x", model)
-        record = register_champion(
-            connection, home.models, model, NIGHT, segmentation="x", specification_digest="",
-            preparation_digest=preparation.digest, reason="",
-        )  # fmt: skip
+        told = Registration(
+            segmentation="x",
+            specification_digest="",
+            preparation_digest=preparation.digest,
+            reason="",
+        )
+        record = register_champion(connection, home.models, model, told, NIGHT)
         record_build(connection, Table("x", "feature_matrix"), NIGHT)
         make_customer_segments(connection, home, "x", Champion(record, model), NIGHT)
         rows = connection.execute(

@@ -141,3 +141,12 @@ def test_a_feature_of_one_value_has_no_distribution(connection):
 )
 def test_edges_are_round(values, edges):
     assert round_edges(np.array(values)) == edges
+
+
+def test_a_segment_in_which_nobody_has_a_value_has_empty_bins(connection):
+    plant(connection, {"lens-1": [0.0] * 50 + [10.0] * 50, "lens-2": [None] * 50})
+
+    found = shares(connection)
+
+    assert set(found["lens-2"].values()) == {0.0}
+    assert list(found["lens-1"].values()) == [0.5, 0.0, 0.0, 0.0, 0.5]

@@ -6,15 +6,23 @@ import itertools
 import numpy as np
 import pytest
 
+from segmentation_pipeline.errors import StaleUpstreamError
+from segmentation_pipeline.kept import keep_from
 from segmentation_pipeline.segments.history import (
     erase_from_history,
+    keep_history_from,
     matrix_with_last_night_sql,
     segments_on_sql,
 )
 from segmentation_pipeline.segments.identity import segment_ids
 from segmentation_pipeline.segments.migration import make_segment_migration
 from segmentation_pipeline.segments.movements import make_segment_movements, record_night
-from segmentation_pipeline.segments.nights import Night, NightChanges, make_segment_nights
+from segmentation_pipeline.segments.nights import (
+    Night,
+    NightChanges,
+    make_segment_nights,
+    refuse_cut_night,
+)
 from segmentation_pipeline.warehouse import Build, Table, open_in_memory, write_table
 
 HISTORY = "SELECT * FROM x.segment_history ORDER BY customer_id, valid_from"
@@ -298,3 +306,23 @@ def test_whom_a_model_holds_by_distance_is_not_noted(connection):
 
     assert changes.held_count == 1
     assert connection.execute("FROM x.segment_pending").fetchall() == []
+
+
+def test_after_a_cut_the_first_date_that_is_kept_runs_again_as_it_was_and_no_earlier_one(
+    connection,
+):
+    refuse_cut_night(connection, day(1))
+    for number, segment in enumerate("11221", start=1):
+        run(connection, number, {"a": segment, "b": "1"} if number < 4 else {"a": segment})
+    counted = run(connection, 4, {"a": "2"})
+    assert (counted.left_count, counted.entered_count) == (1, 0)
+
+    keep_history_from(connection, "x", day(4))
+    keep_from(connection, "segment_history", day(4))
+
+    assert run(connection, 4, {"a": "2"}) == counted
+    refuse_cut_night(connection, day(4))
+    with pytest.raises(StaleUpstreamError, match="run a date from 2025-06-04 on"):
+        refuse_cut_night(connection, day(3))
+    # What it is refused for: `a` was there on the eve, and nobody knows any more.
+    assert run(connection, 2, {"a": "1", "b": "1"}).entered_count == 1

@@ -6,9 +6,10 @@ import math
 import numpy as np
 import pytest
 
+from segmentation_pipeline.segments import figures
+from segmentation_pipeline.segments.figures import Moments
 from segmentation_pipeline.segments.identity import label_segments, segment_ids
 from segmentation_pipeline.segments.profiles import (
-    Moments,
     category_share_rows,
     profile_rows,
     standardised_difference,
@@ -125,3 +126,75 @@ def test_a_label_once_given_stays(connection):
     second = label_segments(connection, "staff", {"staff-1": "other words", "staff-2": "quiet"})
 
     assert first == second == {"staff-1": "keen", "staff-2": "quiet"}
+
+
+def test_one_pass_or_several_tell_the_same(connection, monkeypatch):
+    spec = {"visits": feature(), "flat": feature(), "orders": feature()}
+    more = f"SELECT *, visits * visits - flat AS orders FROM ({ROWS})"
+    write_table(connection, FEATURES, more, NIGHT)
+
+    at_once = profile_rows(connection, FEATURES, MEMBERS, spec, 1000)
+    monkeypatch.setattr(figures, "_MOST_VALUES", 1)
+    one_by_one = profile_rows(connection, FEATURES, MEMBERS, spec, 1000)
+
+    assert one_by_one == at_once
+    found = {(row["segment_id"], row["feature"]): row for row in at_once}
+    # 1 - 10 and 9 - 10; 25 - 10, 49 - 10 and 81 - 10.
+    assert found["s-1", "orders"]["mean"] == -5.0
+    assert found["s-2", "orders"]["median"] == 39.0
+
+
+def test_above_the_limit_quartiles_are_of_a_sample_and_means_of_all(connection):
+    rows = "SELECT 'c' || i AS customer_id, i::DOUBLE AS visits FROM range(4000) AS t(i)"
+    write_table(connection, FEATURES, rows, NIGHT)
+    members = "SELECT 'c' || i AS customer_id, 's-1' AS segment_id FROM range(4000) AS t(i)"
+    write_table(connection, MEMBERS, members, NIGHT)
+    bound = int(1000 / 4000 * 2**64)
+    (sampled,) = connection.execute(
+        f"SELECT quantile_cont(visits, 0.5), count(*) FROM ({rows})"
+        f" WHERE md5_number_lower(customer_id) < {bound}::UBIGINT"
+    ).fetchall()
+
+    (row,) = profile_rows(connection, FEATURES, MEMBERS, {"visits": feature()}, 1000)
+
+    assert 900 < sampled[1] < 1100
+    assert row["median"] == sampled[0] != 1999.5
+    assert (row["mean"], row["customers"]) == (1999.5, 4000)
+
+
+def test_who_has_no_value_and_who_is_in_no_segment(connection):
+    rows = f"SELECT * REPLACE (if(customer_id > 'c', NULL, visits) AS visits) FROM ({ROWS})"
+    write_table(connection, FEATURES, rows, NIGHT)
+    members = f"SELECT * REPLACE (nullif(segment_id, 's-3') AS segment_id) FROM ({SEGMENTS})"
+    write_table(connection, MEMBERS, f"{members} UNION ALL SELECT 'z', 's-1'", NIGHT)
+
+    found = {
+        row["segment_id"]: row
+        for row in profile_rows(connection, FEATURES, MEMBERS, {"visits": feature()}, 1000)
+    }
+
+    assert (found["s-2"]["customers"], found["s-2"]["missing_share"]) == (0, 1.0)
+    assert (found["s-2"]["mean"], found["s-2"]["median"]) == (None, None)
+    assert (found["s-1"]["customers"], found["s-1"]["median"]) == (2, 2.0)
+
+
+def test_each_feature_has_its_own_categories(connection):
+    spec = {"role": feature(), "ward": feature()}
+    wards = f"SELECT *, if(visits > 4, 'A', NULL) AS ward FROM ({ROWS})"
+    write_table(connection, FEATURES, wards, NIGHT)
+
+    rows = category_share_rows(connection, FEATURES, MEMBERS, spec)
+
+    counts = [(r["feature"], r["segment_id"], r["category"], r["customers"]) for r in rows]
+    assert counts == [
+        ("role", "s-1", "Nurse", 2),
+        ("role", "s-1", "Surgeon", 1),
+        ("role", "s-1", "missing", 0),
+        ("role", "s-2", "Nurse", 0),
+        ("role", "s-2", "Surgeon", 2),
+        ("role", "s-2", "missing", 1),
+        ("ward", "s-1", "missing", 3),
+        ("ward", "s-1", "A", 0),
+        ("ward", "s-2", "missing", 0),
+        ("ward", "s-2", "A", 3),
+    ]

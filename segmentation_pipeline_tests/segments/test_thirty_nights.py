@@ -186,11 +186,15 @@ class Nights:
         write_batches(self.connection, MATRIX, batch.schema, [batch], build)
 
 
-@pytest.fixture(
-    scope="module",
-    params=[(2, "margin"), (50, "margin"), (2, "nights")],
-    ids=lambda param: f"{param[0]} features by {param[1]}",
-)
+BY_MARGIN = [(2, "margin"), (50, "margin")]
+
+
+def called(param):
+    features, kind = param
+    return f"{features} features by {kind}"
+
+
+@pytest.fixture(scope="module", params=[*BY_MARGIN, (2, "nights")], ids=called)
 def nights(request, tmp_path_factory):
     features, kind = request.param
     with open_warehouse(tmp_path_factory.mktemp("nights") / "w.duckdb", threads=1) as connection:
@@ -271,9 +275,9 @@ def test_raw_labels_alone_would_move_far_more(nights):
     assert flips > 5 * max(1, len(moved))
 
 
+# By nights, which ones in a row counted is no more to be seen afterwards.
+@pytest.mark.parametrize("nights", BY_MARGIN, indirect=True, ids=called)
 def test_a_segment_is_another_than_the_raw_one_where_the_hold_rule_says_so_alone(nights):
-    if nights.kind != "margin":
-        pytest.skip("which nights in a row counted is no more to be seen")
     last = FIRST + dt.timedelta(days=NIGHTS - 1)
     query = f"SELECT customer_id, segment_id FROM ({segments_on_sql('x', last - ONE_DAY)})"
     before = dict(fetch(nights, query))

@@ -44,16 +44,18 @@ features:
 """
 
 
-def load(folder, features, customers=CUSTOMERS, more=""):
-    (folder / "segmentations").mkdir(exist_ok=True)
-    (folder / "customers.yaml").write_text(customers, encoding="utf-8")
-    text = BEGINNING + "".join(f"  {line}\n" for line in features) + more
-    (folder / "segmentations" / "engagement.yaml").write_text(text, encoding="utf-8")
-    return load_home(folder)
+@pytest.fixture
+def load(write_home):
+    def load(features, customers=CUSTOMERS, more=""):
+        text = BEGINNING + "".join(f"  {line}\n" for line in features) + more
+        return load_home(write_home(customers, engagement=text))
+
+    return load
 
 
-def features(folder, *lines):
-    return load(folder, lines).segmentations["engagement"].features
+@pytest.fixture
+def features(load):
+    return lambda *lines: load(lines).segmentations["engagement"].features
 
 
 CHOICES = {"type": "choices", "options": ["a", "b"], "separator": ";"}
@@ -116,12 +118,12 @@ def test_an_answer_is_no_key():
         SourceSpec.model_validate({"kind": "crm", "path": "a", "key": "id", "columns": columns})
 
 
-def test_two_sources_have_an_answer_in_the_same_way(tmp_path):
+def test_two_sources_have_an_answer_in_the_same_way(load):
     other = CUSTOMERS.replace(
         "publications: {type: integer}", "publications: {type: integer}\n      note: {type: text}"
     )
     with pytest.raises(SpecificationError, match="column `note` has different types"):
-        load(tmp_path, [], other)
+        load([], other)
 
 
 def test_a_column_of_an_earlier_release_is_read_as_before():
@@ -134,10 +136,10 @@ def test_a_column_of_an_earlier_release_is_read_as_before():
     )
 
 
-def test_choices_become_a_block_of_features_and_a_count_that_describes(tmp_path):
+def test_choices_become_a_block_of_features_and_a_count_that_describes(features):
     line = "channels: {criterion: preferences, weight: 2, words: {phone: callers}}"
 
-    found = features(tmp_path, line)
+    found = features(line)
 
     assert list(found) == [
         "publications",
@@ -154,8 +156,8 @@ def test_choices_become_a_block_of_features_and_a_count_that_describes(tmp_path)
     assert (count.use, count.block, count.unit) == ("profile", None, "options")
 
 
-def test_a_feature_may_have_another_name_and_only_describe(tmp_path):
-    found = features(tmp_path, "ways: {use: profile, column: channels}")
+def test_a_feature_may_have_another_name_and_only_describe(features):
+    found = features("ways: {use: profile, column: channels}")
 
     assert {name: one.use for name, one in found.items() if name != "publications"} == {
         "ways__e_mail": "profile",
@@ -167,24 +169,24 @@ def test_a_feature_may_have_another_name_and_only_describe(tmp_path):
     assert {one.block for one in found.values()} == {None}
 
 
-def test_one_column_says_who_gave_no_answer(tmp_path):
-    found = features(tmp_path, "channels: {criterion: preferences, missing: indicator}")
+def test_one_column_says_who_gave_no_answer(features):
+    found = features("channels: {criterion: preferences, missing: indicator}")
 
     assert [one.missing for name, one in found.items() if one.block == "channels"] == [
         "indicator", "centre", "centre",
     ]  # fmt: skip
 
 
-def test_an_own_feature_for_the_count_takes_its_place(tmp_path):
+def test_an_own_feature_for_the_count_takes_its_place(features):
     lines = ["channels: {criterion: preferences}", "channels__count: {criterion: preferences}"]
 
-    found = features(tmp_path, *lines)
+    found = features(*lines)
 
     assert found["channels__count"].use == "clustering"
 
 
-def test_a_free_text_describes_by_its_counts(tmp_path):
-    found = features(tmp_path, "note: {use: profile}")
+def test_a_free_text_describes_by_its_counts(features):
+    found = features("note: {use: profile}")
 
     assert list(found)[1:] == [
         "note__characters", "note__words", "note__digit_share", "note__blank_share",
@@ -192,13 +194,13 @@ def test_a_free_text_describes_by_its_counts(tmp_path):
     assert {one.use for name, one in found.items() if name.startswith("note")} == {"profile"}
 
 
-def test_parts_are_columns_that_expressions_and_features_may_read(tmp_path):
+def test_parts_are_columns_that_expressions_and_features_may_read(features):
     lines = [
         "note__words: {criterion: preferences}",
         'digital: {criterion: preferences, expression: "channels__e_mail AND NOT channels__phone"}',
     ]
 
-    assert list(features(tmp_path, *lines)) == ["publications", "note__words", "digital"]
+    assert list(features(*lines)) == ["publications", "note__words", "digital"]
 
 
 @pytest.mark.parametrize(
@@ -238,25 +240,25 @@ def test_parts_are_columns_that_expressions_and_features_may_read(tmp_path):
         ),
     ],
 )
-def test_what_cannot_be_made_of_an_answer_is_refused_by_line(tmp_path, line, place, message):
+def test_what_cannot_be_made_of_an_answer_is_refused_by_line(load, tmp_path, line, place, message):
     with pytest.raises(SpecificationError) as refused:
-        load(tmp_path, [line])
+        load([line])
 
     assert str(refused.value).startswith(f"{tmp_path}/segmentations/engagement.yaml:5: {place}: ")
     assert message in str(refused.value)
 
 
-def test_a_feature_that_would_be_made_twice_is_refused(tmp_path):
+def test_a_feature_that_would_be_made_twice_is_refused(load):
     lines = ["channels: {criterion: preferences}", "channels__phone: {use: profile}"]
 
     with pytest.raises(SpecificationError, match=r"yaml:6: .*`channels` makes a feature of this"):
-        load(tmp_path, lines)
+        load(lines)
 
 
-def test_conditions_read_parts_and_say_so(tmp_path):
-    assert load(tmp_path, [], more="where: channels__phone OR note__words > 3\n")
+def test_conditions_read_parts_and_say_so(load):
+    assert load([], more="where: channels__phone OR note__words > 3\n")
     with pytest.raises(SpecificationError, match=r"where: `note` is free text"):
-        load(tmp_path, [], more="where: note LIKE '%call%'\n")
+        load([], more="where: note LIKE '%call%'\n")
 
 
 def test_a_block_counts_in_what_a_model_is_fitted_on_and_none_does_not():
@@ -293,7 +295,7 @@ def test_the_first_of_a_survey_needs_a_time():
         )
 
 
-def test_texts_that_nothing_uses_are_named(tmp_path):
+def test_texts_that_nothing_uses_are_named(load):
     columns = """\
       role: {type: text}
       memo: {type: text}
@@ -304,7 +306,7 @@ def test_texts_that_nothing_uses_are_named(tmp_path):
     nurse = "nurse: {criterion: preferences, expression: \"role = 'nurse'\"}"
     words = "note__words: {criterion: preferences}"
 
-    assert unused_texts(load(tmp_path, [], customers)) == {
+    assert unused_texts(load([], customers)) == {
         "crm": ["role", "memo", "remark"], "asked": ["note"],
     }  # fmt: skip
-    assert unused_texts(load(tmp_path, [nurse, words], customers)) == {"crm": ["memo", "remark"]}
+    assert unused_texts(load([nurse, words], customers)) == {"crm": ["memo", "remark"]}

@@ -54,16 +54,17 @@ features:
 """
 
 
-def load(folder, added=""):
-    (folder / "segmentations").mkdir(exist_ok=True)
-    (folder / "customers.yaml").write_text(CUSTOMERS, encoding="utf-8")
-    (folder / "segmentations" / "mood.yaml").write_text(SEGMENTATION + added, encoding="utf-8")
-    home = load_home(folder)
-    return home.segmentations["mood"], home.customers
+@pytest.fixture
+def load(write_home):
+    def load(added=""):
+        home = load_home(write_home(CUSTOMERS, mood=SEGMENTATION + added))
+        return home.segmentations["mood"], home.customers
+
+    return load
 
 
-def test_a_feature_comes_from_every_source_on_its_way(tmp_path):
-    spec, customers = load(tmp_path)
+def test_a_feature_comes_from_every_source_on_its_way(load):
+    spec, customers = load()
 
     found = {name: set(sources_read(name, spec, customers)) for name in spec.features}
 
@@ -87,8 +88,8 @@ def test_a_feature_comes_from_every_source_on_its_way(tmp_path):
         ("{sources: [survey], features: [visits]}", ["visits"]),
     ],
 )
-def test_typing_learns_from_what_needs_none_of_the_sources(tmp_path, typing, features):
-    spec, customers = load(tmp_path, f"typing: {typing}\n")
+def test_typing_learns_from_what_needs_none_of_the_sources(load, typing, features):
+    spec, customers = load(f"typing: {typing}\n")
 
     assert list(typing_features(spec, customers)) == features
 
@@ -108,13 +109,13 @@ def test_typing_learns_from_what_needs_none_of_the_sources(tmp_path, typing, fea
         ("typing: {sources: [survey], learner: forest}\n", "learner"),
     ],
 )
-def test_what_can_not_be_is_refused_with_its_line(tmp_path, added, message):
+def test_what_can_not_be_is_refused_with_its_line(load, added, message):
     with pytest.raises(SpecificationError, match=rf"mood\.yaml:\d+(?s:.*){message}"):
-        load(tmp_path, added)
+        load(added)
 
 
-def test_a_segmentation_all_of_whose_features_are_lacking_is_refused(tmp_path):
-    load(tmp_path)
+def test_a_segmentation_all_of_whose_features_are_lacking_is_refused(load, tmp_path):
+    load()
     (tmp_path / "segmentations" / "mood.yaml").write_text(
         "title: Mood\ncriteria: {needs: n}\nfeatures:\n  mood: {criterion: needs}\n"
         "typing: {sources: [survey]}\n",
@@ -125,11 +126,11 @@ def test_a_segmentation_all_of_whose_features_are_lacking_is_refused(tmp_path):
         load_home(tmp_path)
 
 
-def test_what_a_model_depends_on_has_another_digest_and_nothing_else_has(tmp_path):
-    plain = fitting_digest(load(tmp_path)[0])
-    typed = fitting_digest(load(tmp_path, "typing: {sources: [survey]}\n")[0])
-    told = fitting_digest(load(tmp_path, "typing: {sources: [survey], in_profiles: true}\n")[0])
-    eligible = fitting_digest(load(tmp_path, "eligible: country = 'DE'\n")[0])
+def test_what_a_model_depends_on_has_another_digest_and_nothing_else_has(load):
+    plain = fitting_digest(load()[0])
+    typed = fitting_digest(load("typing: {sources: [survey]}\n")[0])
+    told = fitting_digest(load("typing: {sources: [survey], in_profiles: true}\n")[0])
+    eligible = fitting_digest(load("eligible: country = 'DE'\n")[0])
 
     assert told == typed
     assert len({plain, typed, eligible}) == 3

@@ -49,16 +49,16 @@ strategies:
 """
 
 
-def load(folder, customers=CUSTOMERS, **segmentations):
-    (folder / "segmentations").mkdir()
-    (folder / "customers.yaml").write_text(customers)
-    for name, text in ({"lens": LENS} | segmentations).items():
-        (folder / "segmentations" / f"{name}.yaml").write_text(text)
-    return load_home(folder)
+@pytest.fixture
+def load(write_home):
+    def load(customers=CUSTOMERS, **segmentations):
+        return load_home(write_home(customers, **{"lens": LENS} | segmentations))
+
+    return load
 
 
-def test_an_experiment_and_what_all_share(tmp_path):
-    home = load(tmp_path, other=LENS.replace("write:", "call:"))
+def test_an_experiment_and_what_all_share(load):
+    home = load(other=LENS.replace("write:", "call:"))
 
     experiment = home.segmentations["lens"].strategies["write"].experiment
     assert (experiment.hold_out, experiment.days, experiment.enrolment_days) == (0.5, 30, 1)
@@ -82,10 +82,10 @@ def test_an_experiment_and_what_all_share(tmp_path):
         ),
     ],
 )
-def test_what_all_share_is_checked(tmp_path, old, new, message):
+def test_what_all_share_is_checked(load, old, new, message):
     assert old in CUSTOMERS
     with pytest.raises(SpecificationError, match=message):
-        load(tmp_path, CUSTOMERS.replace(old, new))
+        load(CUSTOMERS.replace(old, new))
 
 
 @pytest.mark.parametrize(
@@ -98,25 +98,25 @@ def test_what_all_share_is_checked(tmp_path, old, new, message):
         ("days: 30", "day: 30", r"lens.yaml:\d+: .*`days`"),
     ],
 )
-def test_an_experiment_is_checked(tmp_path, old, new, message):
+def test_an_experiment_is_checked(load, old, new, message):
     assert old in LENS
     with pytest.raises(SpecificationError, match=message):
-        load(tmp_path, lens=LENS.replace(old, new))
+        load(lens=LENS.replace(old, new))
 
 
-def test_a_goal_that_is_an_expression_fits_any_length(tmp_path):
+def test_a_goal_that_is_an_expression_fits_any_length(load):
     lens = LENS.replace("goal_kpi: visits", "goal_kpi: papers").replace("days: 30", "days: 60")
 
-    assert load(tmp_path, lens=lens)
+    assert load(lens=lens)
 
 
-def test_an_experiment_needs_what_all_share(tmp_path):
+def test_an_experiment_needs_what_all_share(load):
     alone = CUSTOMERS[: CUSTOMERS.index("experiments:")]
 
     with pytest.raises(SpecificationError, match=r"lens.yaml:\d+: .*has no `experiments`"):
-        load(tmp_path, alone)
+        load(alone)
 
 
-def test_two_experiments_have_two_names(tmp_path):
+def test_two_experiments_have_two_names(load):
     with pytest.raises(SpecificationError, match=r"other.yaml:\d+: .*`lens` has an experiment"):
-        load(tmp_path, other=LENS)
+        load(other=LENS)

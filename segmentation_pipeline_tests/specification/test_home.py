@@ -46,15 +46,16 @@ features:
 """
 
 
-def make_home(folder: Path, customers: str = CUSTOMERS, segmentation: str = SEGMENTATION) -> Path:
-    (folder / "segmentations").mkdir()
-    (folder / "customers.yaml").write_text(customers, encoding="utf-8")
-    (folder / "segmentations" / "engagement.yaml").write_text(segmentation, encoding="utf-8")
-    return folder
+@pytest.fixture
+def make_home(write_home):
+    def make(customers: str = CUSTOMERS, segmentation: str = SEGMENTATION) -> Path:
+        return write_home(customers, engagement=segmentation)
+
+    return make
 
 
-def test_a_good_home_loads_with_all_its_names(tmp_path):
-    home = load_home(make_home(tmp_path))
+def test_a_good_home_loads_with_all_its_names(make_home, tmp_path):
+    home = load_home(make_home())
 
     assert list(home.segmentations) == ["engagement"]
     assert list(home.customers.customer_columns()) == [
@@ -71,6 +72,7 @@ def test_a_good_home_loads_with_all_its_names(tmp_path):
         ("path: crm.csv", "paht: crm.csv", 6, "did you mean `path`?"),
         ("path: crm.csv", "path: ../crm.csv", 6, "below the home's folder"),
         ("path: crm.csv", "path: https://x/crm.csv", 6, "below the home's folder"),
+        ("path: web/*.csv", "path: web/**.csv", 17, "`**` means any folders, and stands alone"),
         ("minimum: 0", "minimum: zero", 14, "sources.crm.columns.publications.minimum"),
         ("{type: date}", "{type: date, categories: [a]}", 13, "`categories` makes no sense"),
         ("{type: category, sensitive", "{aliases: {f: [x], m: [X ]}, type: category, sensitive", 10,
@@ -82,9 +84,9 @@ def test_a_good_home_loads_with_all_its_names(tmp_path):
         ("      role: {type: category}\n", "      role: {type: text}\n" * 2, 12, "stands twice"),
     ],
 )  # fmt: skip
-def test_a_fault_in_customers_yaml_is_placed(tmp_path, written, instead, line, message):
+def test_a_fault_in_customers_yaml_is_placed(make_home, written, instead, line, message):
     assert written in CUSTOMERS
-    home = make_home(tmp_path, customers=CUSTOMERS.replace(written, instead, 1))
+    home = make_home(customers=CUSTOMERS.replace(written, instead, 1))
 
     with pytest.raises(SpecificationError) as error:
         load_home(home)
@@ -113,9 +115,9 @@ def test_a_fault_in_customers_yaml_is_placed(tmp_path, written, instead, line, m
         ("title: Engagement", "title: Engagement\nwhere: has_crn", 2, "did you mean `has_crm`?"),
     ],
 )
-def test_a_fault_in_a_segmentation_is_placed(tmp_path, written, instead, line, message):
+def test_a_fault_in_a_segmentation_is_placed(make_home, written, instead, line, message):
     assert written in SEGMENTATION
-    home = make_home(tmp_path, segmentation=SEGMENTATION.replace(written, instead, 1))
+    home = make_home(segmentation=SEGMENTATION.replace(written, instead, 1))
 
     with pytest.raises(SpecificationError) as error:
         load_home(home)
@@ -124,34 +126,49 @@ def test_a_fault_in_a_segmentation_is_placed(tmp_path, written, instead, line, m
     assert message in str(error.value)
 
 
-def test_all_faults_of_a_file_are_told_at_once(tmp_path):
+def test_of_a_value_that_may_have_several_shapes_only_its_own_faults_are_told(make_home):
+    home = make_home(CUSTOMERS.replace("key: staff_id", "key: Staff_ID", 1))
+
+    with pytest.raises(SpecificationError) as raised:
+        load_home(home)
+
+    (line,) = str(raised.value).splitlines()
+    assert "customers.yaml:7: sources.crm.key: a name is made of lower-case letters" in line
+
+
+def test_a_folder_that_is_no_home_is_told_what_makes_one(tmp_path):
+    with pytest.raises(SpecificationError, match=r"there is no such file: name a home by --home"):
+        load_home(tmp_path)
+
+
+def test_all_faults_of_a_file_are_told_at_once(make_home):
     broken = CUSTOMERS.replace("kind: web", "kind: webb").replace("minimum: 0", "minimun: 0")
 
     with pytest.raises(SpecificationError) as error:
-        load_home(make_home(tmp_path, customers=broken))
+        load_home(make_home(customers=broken))
 
     assert len(str(error.value).splitlines()) == 2
 
 
 @pytest.mark.parametrize("name", ["raw", "core", "Engagement", "a-b"])
-def test_a_segmentation_cannot_take_a_name_of_the_pipeline(tmp_path, name):
-    home = make_home(tmp_path)
+def test_a_segmentation_cannot_take_a_name_of_the_pipeline(make_home, name):
+    home = make_home()
     (home / "segmentations" / "engagement.yaml").rename(home / "segmentations" / f"{name}.yaml")
 
     with pytest.raises(SpecificationError, match=f"{name}.yaml"):
         load_home(home)
 
 
-def test_a_home_without_segmentations_is_refused(tmp_path):
-    home = make_home(tmp_path)
+def test_a_home_without_segmentations_is_refused(make_home):
+    home = make_home()
     (home / "segmentations" / "engagement.yaml").unlink()
 
     with pytest.raises(SpecificationError, match="one file per segmentation"):
         load_home(home)
 
 
-def test_comments_and_order_do_not_change_the_digest(tmp_path):
-    first = load_home(make_home(tmp_path)).segmentations["engagement"]
+def test_comments_and_order_do_not_change_the_digest(make_home, tmp_path):
+    first = load_home(make_home()).segmentations["engagement"]
     file = tmp_path / "segmentations" / "engagement.yaml"
     file.write_text(
         "# a comment\n" + SEGMENTATION.replace("title: Engagement\n", "") + "title: Engagement\n"

@@ -59,15 +59,16 @@ kpis:
 SEGMENTATION = "title: T\ncriteria: {needs: N}\nfeatures: {papers: {criterion: needs}}\n"
 
 
-def make_home(folder: Path, customers: str = CUSTOMERS, segmentation: str = SEGMENTATION) -> Path:
-    (folder / "segmentations").mkdir()
-    (folder / "customers.yaml").write_text(customers, encoding="utf-8")
-    (folder / "segmentations" / "lens.yaml").write_text(segmentation, encoding="utf-8")
-    return folder
+@pytest.fixture
+def make_home(write_home):
+    def make(customers: str = CUSTOMERS, segmentation: str = SEGMENTATION, **to: Path) -> Path:
+        return write_home(customers, lens=segmentation, **to)
+
+    return make
 
 
-def test_good_kpis_load_and_say_what_is_aggregated(tmp_path):
-    kpis = load_home(make_home(tmp_path)).customers.kpis
+def test_good_kpis_load_and_say_what_is_aggregated(make_home):
+    kpis = load_home(make_home()).customers.kpis
 
     assert list(kpis) == ["engagement", "revenue", "papers", "euros_per_event"]
     assert [list(kpi.aggregates) for kpi in kpis.values()] == [
@@ -115,9 +116,9 @@ def test_good_kpis_load_and_say_what_is_aggregated(tmp_path):
         ("description: Active, ", "", 33, "`description` is missing"),
     ],
 )  # fmt: skip
-def test_a_fault_in_a_kpi_is_placed(tmp_path, written, instead, line, message):
+def test_a_fault_in_a_kpi_is_placed(make_home, written, instead, line, message):
     assert written in CUSTOMERS
-    home = make_home(tmp_path, CUSTOMERS.replace(written, instead, 1))
+    home = make_home(CUSTOMERS.replace(written, instead, 1))
 
     with pytest.raises(SpecificationError) as error:
         load_home(home)
@@ -126,7 +127,7 @@ def test_a_fault_in_a_kpi_is_placed(tmp_path, written, instead, line, message):
     assert f"customers.yaml:{line}: " in str(error.value)
 
 
-def test_a_goal_asks_for_kpis_where_there_are_none(tmp_path):
+def test_a_goal_asks_for_kpis_where_there_are_none(make_home):
     strategy = (
         "strategies: {write: {when: [{measure: share, at_least: 0}], message: M, channel: email,"
         " goal_kpi: sales, priority: 1}}\n"
@@ -134,7 +135,7 @@ def test_a_goal_asks_for_kpis_where_there_are_none(tmp_path):
     customers = CUSTOMERS[: CUSTOMERS.index("kpis:")]
 
     with pytest.raises(SpecificationError, match="has no `sales`; declare it there"):
-        load_home(make_home(tmp_path, customers, SEGMENTATION + strategy))
+        load_home(make_home(customers, SEGMENTATION + strategy))
 
 
 def test_the_kpis_that_the_guide_shows_are_those_of_the_example():
@@ -147,10 +148,9 @@ def test_the_kpis_that_the_guide_shows_are_those_of_the_example():
         assert example[name] == Kpi.model_validate(kpi)
 
 
-def test_kpis_change_no_model(tmp_path):
-    spec = load_home(make_home(tmp_path)).segmentations["lens"]
-    (tmp_path / "without").mkdir()
+def test_kpis_change_no_model(make_home, tmp_path):
+    spec = load_home(make_home()).segmentations["lens"]
     customers = CUSTOMERS[: CUSTOMERS.index("kpis:")]
-    other = load_home(make_home(tmp_path / "without", customers)).segmentations["lens"]
+    other = load_home(make_home(customers, folder=tmp_path / "without")).segmentations["lens"]
 
     assert fitting_digest(spec) == fitting_digest(other)

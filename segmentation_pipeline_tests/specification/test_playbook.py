@@ -61,15 +61,16 @@ strategies:
 """
 
 
-def make_home(folder: Path, segmentation: str = SEGMENTATION, customers: str = CUSTOMERS) -> Path:
-    (folder / "segmentations").mkdir()
-    (folder / "customers.yaml").write_text(customers, encoding="utf-8")
-    (folder / "segmentations" / "engagement.yaml").write_text(segmentation, encoding="utf-8")
-    return folder
+@pytest.fixture
+def make_home(write_home):
+    def make(segmentation: str = SEGMENTATION, customers: str = CUSTOMERS) -> Path:
+        return write_home(customers, engagement=segmentation)
+
+    return make
 
 
-def test_a_good_playbook_loads(tmp_path):
-    (strategy,) = load_home(make_home(tmp_path)).segmentations["engagement"].strategies.values()
+def test_a_good_playbook_loads(make_home):
+    (strategy,) = load_home(make_home()).segmentations["engagement"].strategies.values()
 
     assert [condition.measure for condition in strategy.when] == [
         "mean", "share", "lift", "median", "customers",
@@ -110,9 +111,9 @@ def test_a_good_playbook_loads(tmp_path):
         ("write_to_them", "Write to them", 10, "lower-case letters"),
     ],
 )  # fmt: skip
-def test_a_fault_in_a_playbook_is_placed(tmp_path, written, instead, line, message):
+def test_a_fault_in_a_playbook_is_placed(make_home, written, instead, line, message):
     assert written in SEGMENTATION
-    home = make_home(tmp_path, SEGMENTATION.replace(written, instead, 1))
+    home = make_home(SEGMENTATION.replace(written, instead, 1))
 
     with pytest.raises(SpecificationError) as error:
         load_home(home)
@@ -121,16 +122,16 @@ def test_a_fault_in_a_playbook_is_placed(tmp_path, written, instead, line, messa
     assert f"engagement.yaml:{line}: " in str(error.value)
 
 
-def test_a_missing_value_is_a_category_that_can_be_asked_for(tmp_path):
-    load_home(make_home(tmp_path, SEGMENTATION.replace("category: email", "category: missing")))
+def test_a_missing_value_is_a_category_that_can_be_asked_for(make_home):
+    load_home(make_home(SEGMENTATION.replace("category: email", "category: missing")))
 
 
-def test_a_column_that_any_source_calls_sensitive_is_so(tmp_path):
+def test_a_column_that_any_source_calls_sensitive_is_so(make_home):
     """The CRM is believed first, and says nothing; the survey's word counts all the same."""
     customers = CUSTOMERS.replace("sensitive: false", "sensitive: true")
 
     with pytest.raises(SpecificationError, match="`papers` is sensitive"):
-        load_home(make_home(tmp_path, customers=customers))
+        load_home(make_home(customers=customers))
 
 
 def test_a_position_names_no_column_that_could_be_checked():
@@ -138,8 +139,8 @@ def test_a_position_names_no_column_that_could_be_checked():
         referenced_columns("#2 = 'female'")
 
 
-def test_a_playbook_changes_no_model(tmp_path):
-    spec = load_home(make_home(tmp_path)).segmentations["engagement"]
+def test_a_playbook_changes_no_model(make_home):
+    spec = load_home(make_home()).segmentations["engagement"]
     without = SegmentationSpec.model_validate({**spec.model_dump(), "strategies": {}})
 
     assert fitting_digest(spec) == fitting_digest(without)

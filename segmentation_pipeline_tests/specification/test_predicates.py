@@ -1,7 +1,5 @@
 """What is expected of the data is asked of DuckDB before a night: it must be a truth of one row."""
 
-from pathlib import Path
-
 import pytest
 
 from segmentation_pipeline.errors import SpecificationError
@@ -54,21 +52,22 @@ features: {publications: {criterion: behaviour}}
 """
 
 
-def load(folder: Path, *changes: tuple[str, str], **predicates: str):
-    text = CUSTOMERS
-    for name, predicate in {**GOOD, **predicates}.items():
-        text = text.replace(f" {name}", f" {predicate}")
-    for written, instead in changes:
-        assert written in text
-        text = text.replace(written, instead, 1)
-    (folder / "segmentations").mkdir()
-    (folder / "customers.yaml").write_text(text, encoding="utf-8")
-    (folder / "segmentations" / "engagement.yaml").write_text(SEGMENTATION, encoding="utf-8")
-    return load_home(folder)
+@pytest.fixture
+def load(write_home):
+    def load(*changes: tuple[str, str], **predicates: str):
+        text = CUSTOMERS
+        for name, predicate in {**GOOD, **predicates}.items():
+            text = text.replace(f" {name}", f" {predicate}")
+        for written, instead in changes:
+            assert written in text
+            text = text.replace(written, instead, 1)
+        return load_home(write_home(text, engagement=SEGMENTATION))
+
+    return load
 
 
-def test_predicates_over_rows_over_customers_and_across_are_read(tmp_path):
-    web = load(tmp_path).customers.sources["web"]
+def test_predicates_over_rows_over_customers_and_across_are_read(load):
+    web = load().customers.sources["web"]
 
     assert [one.looks_at_customers for one in web.expectations] == [True, False]
     assert [(one.source, one.at_least, one.severity) for one in web.referenced] == [
@@ -94,9 +93,9 @@ def test_predicates_over_rows_over_customers_and_across_are_read(tmp_path):
         ("error(role)", "it gives nothing"),
     ],
 )
-def test_what_is_no_truth_about_one_row_is_refused_with_its_line(tmp_path, predicate, message):
+def test_what_is_no_truth_about_one_row_is_refused_with_its_line(load, predicate, message):
     with pytest.raises(SpecificationError) as error:
-        load(tmp_path, PREDICATE=f'"{predicate}"')
+        load(PREDICATE=f'"{predicate}"')
 
     assert "customers.yaml:14:" in str(error.value)
     assert message in str(error.value)
@@ -113,9 +112,9 @@ def test_what_is_no_truth_about_one_row_is_refused_with_its_line(tmp_path, predi
         ("count(customers.role) > 0", "cannot contain aggregates"),
     ],
 )
-def test_a_predicate_across_sources_is_bound_to_both(tmp_path, predicate, message):
+def test_a_predicate_across_sources_is_bound_to_both(load, predicate, message):
     with pytest.raises(SpecificationError) as error:
-        load(tmp_path, WEB_PREDICATE=f'"{predicate}"')
+        load(WEB_PREDICATE=f'"{predicate}"')
 
     assert "customers.yaml:27:" in str(error.value)
     assert message in str(error.value)
@@ -140,9 +139,9 @@ def test_a_predicate_across_sources_is_bound_to_both(tmp_path, predicate, messag
         ("{source: crm, at_least: 0.95}", "[{source: crm}, {source: crm}]", 20, "stands twice"),
     ],
 )
-def test_a_faulty_declaration_is_placed(tmp_path, written, instead, line, message):
+def test_a_faulty_declaration_is_placed(load, written, instead, line, message):
     with pytest.raises(SpecificationError) as error:
-        load(tmp_path, (written, instead))
+        load((written, instead))
 
     assert f"customers.yaml:{line}:" in str(error.value)
     assert message in str(error.value)

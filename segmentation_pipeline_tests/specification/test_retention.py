@@ -75,14 +75,10 @@ strategies:
 
 
 @pytest.fixture
-def load(tmp_path):
+def load(write_home):
     def load(retention, window=", window_days: 60", rest=""):
-        (tmp_path / "segmentations").mkdir(exist_ok=True)
-        customers = CUSTOMERS.format(retention=retention)
-        (tmp_path / "customers.yaml").write_text(customers)
-        text = SEGMENTATION.format(window=window, rest=rest)
-        (tmp_path / "segmentations" / "lens.yaml").write_text(text)
-        return load_home(tmp_path)
+        lens = SEGMENTATION.format(window=window, rest=rest)
+        return load_home(write_home(CUSTOMERS.format(retention=retention), lens=lens))
 
     return load
 

@@ -39,12 +39,10 @@ features:
 
 
 @pytest.fixture
-def home_of(tmp_path):
+def home_of(write_home):
     def make(old="", new=""):
-        (tmp_path / "segmentations").mkdir(exist_ok=True)
-        (tmp_path / "segmentations" / "lens.yaml").write_text(SEGMENTATION)
-        (tmp_path / "customers.yaml").write_text(CUSTOMERS.replace(old, new) if old else CUSTOMERS)
-        return load_home(tmp_path)
+        customers = CUSTOMERS.replace(old, new) if old else CUSTOMERS
+        return load_home(write_home(customers, lens=SEGMENTATION))
 
     return make
 
@@ -62,6 +60,11 @@ def test_rules_and_visitors_are_read(home_of):
         ("email = 'a@", "emial = 'a@", 9, "there is no column `emial`; did you mean `email`?"),
         ("lower(cookie)", "lower(cooky)", 18, "there is no column `cooky`"),
         ("email = 'a@example.com'", "random() < 1", 9, "differs from run to run"),
+        ("email = 'a@example.com'", "count(email) > 1", 9, "cannot contain aggregates"),
+        ("email = 'a@example.com'", "orders + 1 > 2", 9, "columns are all texts here"),
+        ("email = 'a@example.com'", "crm.email IS NULL", 9, 'Referenced table "crm" not found'),
+        ("email = 'a@example.com'", "email = ?", 9, "can't be asked of a row"),
+        ("lower(cookie)", "lowr(cookie)", 18, "lowr does not exist"),
         ("key: {expression", "untill: x, key: {expression", 18, "untill"),
         ("sources: {}", "sources: {logins: 90 days}", 23, "an identity map stays whole"),
     ],

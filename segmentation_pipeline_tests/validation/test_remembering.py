@@ -3,15 +3,15 @@
 from segmentation_pipeline.validation.quiet_great_expectations import (
     Expectation,
     ExpectationConfiguration,
-    ExpectColumnValuesToNotBeNull,
+    ExpectColumnValuesToBeInSet,
     IDDict,
 )
 from segmentation_pipeline.validation.remembering import remembered_configurations
 
 
 def test_a_configuration_is_made_once_and_only_within_the_block():
-    expectation = ExpectColumnValuesToNotBeNull(column="age", mostly=0.5)
-    other = ExpectColumnValuesToNotBeNull(column="sex", mostly=0.5)
+    expectation = ExpectColumnValuesToBeInSet(column="age", value_set=[1], mostly=0.5)
+    other = ExpectColumnValuesToBeInSet(column="sex", value_set=["w"], mostly=0.5)
     before = expectation.configuration
     made = Expectation.configuration
 
@@ -22,7 +22,11 @@ def test_a_configuration_is_made_once_and_only_within_the_block():
         assert expectation.configuration is found
         assert found.to_domain_obj() is found.to_domain_obj()
         assert found.to_domain_obj() == expectation
-        assert other.configuration.kwargs == {"column": "sex", "mostly": 0.5}
+        assert other.configuration.kwargs == {
+            "column": "sex",
+            "value_set": ["w"],
+            "mostly": 0.5,
+        }
 
     assert Expectation.configuration is made
     assert expectation.configuration is not found

@@ -6,12 +6,9 @@ from segmentation_pipeline.contracts import CONTRACTS
 from segmentation_pipeline.specification.customers import CustomersSpec
 from segmentation_pipeline.specification.sources import SourceSpec
 from segmentation_pipeline.validation import validate_table
-from segmentation_pipeline.validation.suites import (
-    contract_suite,
-    customers_suite,
-    feature_matrix_suite,
-    raw_source_suite,
-)
+from segmentation_pipeline.validation.customers_suites import customers_suite
+from segmentation_pipeline.validation.source_suites import raw_source_suite
+from segmentation_pipeline.validation.table_suites import contract_suite, feature_matrix_suite
 from segmentation_pipeline.warehouse import Table, open_in_memory
 
 AS_OF = dt.date(2026, 3, 1)

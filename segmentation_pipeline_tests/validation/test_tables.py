@@ -308,7 +308,8 @@ def test_great_expectations_comes_late_and_quietly():
     program = """
 import logging, sys, warnings
 logging.basicConfig(level=logging.DEBUG)
-from segmentation_pipeline.validation import Expectation, validate_table, suites
+from segmentation_pipeline.validation import Expectation, validate_table
+from segmentation_pipeline.validation import customers_suites, source_suites, table_suites
 from segmentation_pipeline.warehouse import Table, open_in_memory
 assert "great_expectations" not in sys.modules and "sqlalchemy" not in sys.modules
 with open_in_memory() as connection:
@@ -325,7 +326,7 @@ warnings.warn("still told")
         check=False,
     )
     assert run.stdout == ""
-    assert run.stderr.splitlines() == ["<string>:12: UserWarning: still told"]
+    assert run.stderr.splitlines() == ["<string>:13: UserWarning: still told"]
     assert run.returncode == 0
 
 

@@ -8,7 +8,12 @@ import pytest
 
 from segmentation_pipeline.clustering.fitted_model import make_model
 from segmentation_pipeline.clustering.k_means_family import KMeansFamily
-from segmentation_pipeline.clustering.registry import register_champion
+from segmentation_pipeline.clustering.model_events import add_event
+from segmentation_pipeline.clustering.registry import (
+    Registration,
+    register_challenger,
+    register_champion,
+)
 from segmentation_pipeline.clustering.registry_tables import create_registry
 from segmentation_pipeline.features import fit_on_sample, make_feature_matrix, read_sample
 from segmentation_pipeline.measurement.drift import make_feature_drift
@@ -119,12 +124,36 @@ class Lens:
             self.connection,
             self.home.models,
             self.fit(number, has_reference=has_reference),
+            Registration(
+                segmentation=NAME,
+                specification_digest=fitting_digest(self.spec),
+                preparation_digest="p",
+                reason="test",
+            ),
             self.night(number),
-            segmentation=NAME,
-            specification_digest=fitting_digest(self.spec),
-            preparation_digest="p",
-            reason="test",
         )
+
+    def challenge(self, number):
+        """Fit a challenger on the night's customers; it has no status yet."""
+        return register_challenger(
+            self.connection,
+            self.home.models,
+            self.fit(number),
+            Registration(
+                segmentation=NAME,
+                specification_digest=fitting_digest(self.spec),
+                preparation_digest="p",
+                reason="test",
+            ),
+            self.night(number),
+        )
+
+    def promote(self, version, first, decided, who):
+        """Put a version in force from a date on."""
+        add_event(
+            self.connection, NAME, version, "champion",
+            as_of=first, build=decided, who=who, reason="test",
+        )  # fmt: skip
 
     def drift(self, number):
         """Make the night's `feature_drift`; returns its rows by feature."""

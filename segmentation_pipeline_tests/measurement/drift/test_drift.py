@@ -2,6 +2,7 @@
 
 import pytest
 
+from segmentation_pipeline.clustering.model_events import SYSTEM
 from segmentation_pipeline.contracts import CONTRACTS
 from segmentation_pipeline.errors import PreparationError
 from segmentation_pipeline.measurement.drift import read_model_drift
@@ -104,6 +105,28 @@ def test_a_date_that_is_run_again_is_compared_with_the_model_before_it(fitted):
 
     assert fitted.drift(3) == first
     assert {row["reference_model_version"] for row in fitted.drift(4).values()} == {2}
+
+
+@pytest.mark.parametrize("who", [SYSTEM, "ann"])
+def test_the_first_night_of_a_promoted_model_is_compared_with_its_customers(fitted, who):
+    fitted.write_customers(2, [0.0] * 70 + [1.0] * 30, CHANNEL)
+    fitted.challenge(2)
+    decided = fitted.night(3)
+    fitted.promote(2, fitted.date(4), decided, who)
+
+    assert fitted.drift(3)["visits"]["level"] == "warn"
+    visits = fitted.drift(4)["visits"]
+
+    assert (visits["psi"], visits["reference_model_version"]) == (0, 2)
+    assert fitted.decide(4).model_version == 2
+
+
+def test_a_model_that_a_person_puts_in_force_for_a_date_is_found_by_it(fitted):
+    fitted.write_customers(2, [0.0] * 70 + [1.0] * 30, CHANNEL)
+    fitted.challenge(2)
+    fitted.promote(2, fitted.date(3), fitted.night(3), "ann")
+
+    assert fitted.drift(3)["visits"]["reference_model_version"] == 2
 
 
 def test_under_a_changed_specification_nothing_is_compared(fitted):

@@ -188,6 +188,9 @@ def test_before_the_first_night_there_is_nothing_to_refit(lens):
     lens.write_customers(0, VISITS, CHANNEL)
 
     assert lens.decide(0).decision == "first"
+    lens.register(0)
+    lens.end(0, 1)
+    assert lens.decide(1).decision == "keep"
 
 
 def test_churn_is_that_of_the_night_before_without_the_model_s_first_night(fitted):

@@ -2,10 +2,6 @@
 
 import datetime as dt
 import random
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -13,16 +9,10 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from segmentation_pipeline.assets.night import run_night
-from segmentation_pipeline.demo import make_demo
 from segmentation_pipeline.errors import SpecificationError
-from segmentation_pipeline.lock import hold_lock
 from segmentation_pipeline.publication import current_version, read_published, verify
-from segmentation_pipeline.scoring import load_published_model
-from segmentation_pipeline.specification.home import load_home
-from segmentation_pipeline.warehouse import open_warehouse
 
 LAST = dt.date(2025, 6, 30)
-OLDER = LAST - dt.timedelta(days=2)
 EARLY = LAST - dt.timedelta(days=4)
 
 
@@ -43,73 +33,6 @@ def replace_in(file, written, instead):
     text = file.read_text(encoding="utf-8")
     assert written in text
     file.write_text(text.replace(written, instead), encoding="utf-8")
-
-
-@pytest.fixture(scope="module")
-def fresh(made_once):
-    """Sources and specification of 400 customers, five nights; never run."""
-    return made_once("fresh", lambda home: make_demo(home, 400, 5, 11))
-
-
-@pytest.fixture(scope="module")
-def after_a_night(made_once, fresh):
-    """Make the copy of a home after one more night; it is only read."""
-
-    def _after_a_night(name, before, as_of):
-        def make(home):
-            shutil.copytree(before, home, symlinks=True)
-            result = night(home, as_of)
-            assert result.success, result.failures
-            assert result.is_news or before is not fresh
-
-        return made_once(name, make)
-
-    return _after_a_night
-
-
-@pytest.fixture(scope="module")
-def first_night(fresh, after_a_night):
-    """The same, with one night published; copied before it is changed."""
-    return after_a_night("first_night", fresh, LAST)
-
-
-@pytest.fixture(scope="module")
-def older_night(first_night, after_a_night):
-    """An older night after the first one."""
-    return after_a_night("older_night", first_night, OLDER)
-
-
-@pytest.fixture(scope="module")
-def newest_again(older_night, after_a_night):
-    """And the newest night again."""
-    return after_a_night("newest_again", older_night, LAST)
-
-
-@pytest.fixture(scope="module")
-def early_night(fresh, after_a_night):
-    """One night, the earliest of which there are sources."""
-    return after_a_night("early_night", fresh, EARLY)
-
-
-@pytest.fixture
-def early_home(early_night, tmp_path):
-    copy = tmp_path / "home"
-    shutil.copytree(early_night, copy, symlinks=True)
-    return copy
-
-
-@pytest.fixture
-def home(first_night, tmp_path):
-    copy = tmp_path / "home"
-    shutil.copytree(first_night, copy, symlinks=True)
-    return copy
-
-
-@pytest.fixture
-def unrun(fresh, tmp_path):
-    copy = tmp_path / "home"
-    shutil.copytree(fresh, copy)
-    return copy
 
 
 def test_planted_segments_come_out(first_night):
@@ -154,8 +77,13 @@ def test_nothing_personal_is_published_logged_or_kept_by_dagster(first_night):
     mails = {word.encode() for word in csv.replace("\n", ",").split(",") if "@" in word}
     assert len(mails) > 300
 
-    places = [first_night / "published", first_night / "dagster", first_night / "models"]
-    files = [path for place in places for path in place.rglob("*") if path.is_file()]
+    places = ("published", "dagster", "models", "reports", "logs")
+    found = {
+        place: [path for path in (first_night / place).rglob("*") if path.is_file()]
+        for place in places
+    }
+    assert all(found.values())
+    files = [path for paths in found.values() for path in paths]
     assert len(files) > 10
     for path in files:
         content = path.read_bytes()
@@ -193,105 +121,6 @@ def test_labels_depend_on_neither_row_order_nor_threads(first_night, unrun):
     assert labels(unrun) == labels(first_night)
     verdicts = "SELECT * EXCLUDE run_id FROM structure_verdict ORDER BY ALL"
     assert published(unrun, verdicts) == published(first_night, verdicts)
-
-
-@pytest.fixture(scope="module")
-def two_nights(early_night, after_a_night):
-    """Two nights, four days apart: the home, and what the first one had published."""
-    before = {
-        table: published(early_night, f"SELECT {columns} FROM {table}")
-        for table, columns in (
-            ("segments", "segment_id, label"),
-            ("customer_segments", "segmentation, customer_id, segment_id"),
-        )
-    }
-    return after_a_night("two_nights", early_night, LAST), before
-
-
-def test_a_later_night_keeps_the_model_and_its_ids(two_nights):
-    home, before = two_nights
-
-    found = published(home, "SELECT segment_id, label FROM segments")
-    assert sorted(found) == sorted(before["segments"])
-    runs = published(
-        home, "SELECT as_of, segmentation, model_version FROM segmentation_runs ORDER BY ALL"
-    )
-    assert runs == [
-        (EARLY, "engagement", 1),
-        (EARLY, "profession", 1),
-        (LAST, "engagement", 1),
-        (LAST, "profession", 1),
-    ]
-
-
-def test_a_segment_is_another_than_the_raw_one_where_the_hold_rule_says_so_alone(two_nights):
-    home, before = two_nights
-    last_night = {row[:2]: row[2] for row in before["customer_segments"]}
-    rows = published(
-        home, "SELECT segmentation, customer_id, segment_id, raw_segment_id FROM customer_segments"
-    )
-    places, centres = {}, {}
-    for name in ("engagement", "profession"):
-        found = load_published_model(load_home(home), name)
-        centres |= dict(zip(found.segment_ids, found.model.arrays["prototypes"], strict=True))
-        columns = ", ".join(f'"{column}"' for column in found.model.feature_names)
-        with open_warehouse(home / "warehouse.duckdb", read_only=True) as connection:
-            matrix = connection.execute(
-                f"SELECT customer_id, {columns} FROM {name}.feature_matrix"
-            ).fetchall()
-        places |= {(name, customer): np.array(point) for customer, *point in matrix}
-
-    others = 0
-    for name, customer, segment, raw in rows:
-        old = last_night.get((name, customer))
-        if old in (None, raw):
-            assert segment == raw
-            continue
-        from_old, from_raw = (
-            places[name, customer] - centres[old],
-            places[name, customer] - centres[raw],
-        )
-        between = centres[old] - centres[raw]
-        t = (from_old @ from_old - from_raw @ from_raw) / (between @ between)
-        assert segment == (raw if t >= 0.2 else old)
-        others += 1
-
-    assert len(rows) > 700
-    assert others >= 1
-
-
-def test_an_older_night_changes_dated_rows_only(first_night, older_night):
-    rows = "FROM customer_segments ORDER BY ALL"
-
-    assert published(older_night, rows) == published(first_night, rows)
-    dates = published(older_night, "SELECT DISTINCT as_of FROM segmentation_runs ORDER BY as_of")
-    assert dates == [(OLDER,), (LAST,)]
-    assert verify(older_night / "published") == []
-
-
-def test_the_older_night_does_not_take_the_newest_ones_model_away(newest_again):
-    models = published(
-        newest_again, f"SELECT DISTINCT model_version FROM segmentation_runs WHERE as_of = '{LAST}'"
-    )
-    assert models == [(1,)]
-
-
-def test_a_verdict_is_made_once_and_stays_with_its_model(first_night, older_night, newest_again):
-    shown = "SELECT examined_date FROM engagement.structure_verdict"
-    with open_warehouse(older_night / "warehouse.duckdb", read_only=True) as connection:
-        assert connection.execute(shown).fetchall() == [(OLDER,)]
-
-    with open_warehouse(newest_again / "warehouse.duckdb", read_only=True) as connection:
-        assert connection.execute(shown).fetchall() == [(LAST,)]
-        kept = "SELECT segmentation, model_version, examined_date FROM core.structure_verdicts"
-        assert connection.execute(f"{kept} ORDER BY ALL").fetchall() == [
-            (name, version, date)
-            for name in ("engagement", "profession")
-            for version, date in ((1, LAST), (2, OLDER))
-        ]
-    # What was decided about models has changed since, so that the night is published anew.
-    verdicts = "SELECT * EXCLUDE run_id FROM structure_verdict ORDER BY ALL"
-    assert published(newest_again, verdicts) == published(first_night, verdicts)
 
 
 def test_a_changed_description_keeps_the_model_and_a_changed_feature_does_not(home):
@@ -420,63 +249,6 @@ def test_what_cannot_be_run_is_said_before_anything_is_written(unrun, as_of, seg
 
     assert not (unrun / "warehouse.duckdb").exists()
     assert not (unrun / "published").exists()
-
-
-def command(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "segmentation_pipeline.cli", *arguments],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-
-
-def test_the_command_line_refuses_a_locked_home_and_says_who_holds_it(home):
-    with hold_lock(home / "warehouse.lock", "another-night", timeout_seconds=0):
-        done = command("run", "--home", str(home), "--as-of", LAST.isoformat())
-
-    assert done.returncode == 1
-    assert "held by run another-night" in " ".join(done.stderr.split())
-
-
-def test_the_command_line_says_what_it_published_and_where(home):
-    done = command("run", "--home", str(home))
-
-    assert done.returncode == 0, done.stderr
-    assert "engagement-1" in done.stdout
-    assert "engagement: supported. The data support 4 segments." in done.stdout
-    assert "a night without news" in done.stdout
-    assert str(Path("published") / "segments.duckdb") in done.stdout.replace("\n", "")
-
-
-def test_wrong_usage_has_status_2():
-    assert command("run", "--home", "/nowhere").returncode == 2
-    assert command("fly").returncode == 2
-
-
-def test_the_command_line_verifies_what_is_published_and_finds_what_was_altered(home):
-    whole = command("verify", "--home", home)
-    assert whole.returncode == 0, whole.stderr
-    assert "is whole" in whole.stdout
-
-    file = (home / "published" / "segments.duckdb").resolve()
-    file.chmod(0o644)
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
-    file.write_bytes(content)
-
-    altered = command("verify", "--home", home)
-    assert altered.returncode == 1
-    assert "segments.duckdb is not the file that was published" in altered.stdout
-
-
-def test_rollback_puts_the_version_before_back(home):
-    first = current_version(home / "published").version
-    replace_in(home / "segmentations" / "profession.yaml", "seed: 7", "seed: 8")
-    assert night(home).is_news
-    assert current_version(home / "published").version != first
-
-    assert command("rollback", "--home", str(home)).returncode == 0
-
-    assert current_version(home / "published").version == first
 
 
 def test_distances_are_numbers_for_everybody(first_night):

@@ -1,0 +1,121 @@
+"""`segmentation check` says by what the next night would be stopped, and leaves the home alone."""
+
+import datetime as dt
+import subprocess
+import sys
+
+import pytest
+
+from segmentation_pipeline.assets.foresight import foreseen_stops
+from segmentation_pipeline.ingestion import load_source
+from segmentation_pipeline.lock import hold_lock
+from segmentation_pipeline.specification.home import load_home
+from segmentation_pipeline.warehouse import Build, open_warehouse
+
+CUSTOMERS = """\
+name: Shop
+nights: {first: 2025-06-01}
+sources:
+  crm:
+    kind: crm
+    path: crm.csv
+    key: id
+    maximum_volume_change: null
+    columns:
+      id: {type: text}
+      orders: {type: integer, minimum: 0}
+  web:
+    kind: web
+    path: web.csv
+    key: id
+    time: seen_on
+    columns:
+      id: {type: text}
+      seen_on: {type: date}
+customers: {base: crm}
+"""
+SEGMENTATION = """\
+title: Lens
+criteria: {behaviour: What they do.}
+features:
+  orders: {criterion: behaviour}
+"""
+PEOPLE = [f"{number},{number}" for number in range(20)]
+VISITS = [f"{number},2025-06-24" for number in range(20)]
+
+
+@pytest.fixture
+def home(tmp_path):
+    (tmp_path / "segmentations").mkdir()
+    (tmp_path / "segmentations" / "lens.yaml").write_text(SEGMENTATION)
+    (tmp_path / "customers.yaml").write_text(CUSTOMERS)
+    write(tmp_path)
+    return tmp_path
+
+
+def write(home, people=PEOPLE, visits=VISITS):
+    (home / "crm.csv").write_text("\n".join(["id,orders", *people]) + "\n")
+    (home / "web.csv").write_text("\n".join(["id,seen_on", *visits]) + "\n")
+
+
+def check(home):
+    """Exit status, output and errors of the command."""
+    run = subprocess.run(
+        [sys.executable, "-m", "segmentation_pipeline.cli", "check", "--home", home],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return run.returncode, run.stdout, run.stderr
+
+
+def stops(home):
+    return foreseen_stops(load_home(home), dt.date(2025, 6, 24), {})
+
+
+def test_the_command_says_by_what_and_fails(home):
+    files = sorted(home.rglob("*"))
+    status, told, faults = check(home)
+    assert (status, told.splitlines()[-1]) == (0, "The next night would be for 2025-06-24.")
+    assert (faults, sorted(home.rglob("*"))) == ("", files)
+
+    write(home, visits=[*VISITS, "x,2025-06-24", "y,2025-06-24"])
+    status, _, faults = check(home)
+    assert status == 1
+    assert faults.startswith("It would be stopped:\n  source `web`: 2 of 22 rows (9.09%) are of no")
+
+
+@pytest.mark.parametrize(
+    ("people", "stop"),
+    [
+        ([*PEOPLE[2:], "0,few", "1,many"],
+         "source `crm`: 2 of 20 values of `orders` cannot be read (10.00%)"),
+        ([*PEOPLE[2:], "0,-1", "1,-1"],
+         "raw.raw_crm: orders__between: 2 of 20 rows do not hold; 5 % may"),
+        ([f"{number}," for number in range(12)] + PEOPLE[12:],
+         "raw.raw_crm: orders__not_null: 12 of 20 rows do not hold; 50 % may"),
+    ],
+)  # fmt: skip
+def test_a_share_that_is_too_large_is_told_before_the_night(home, people, stop):
+    write(home, people)
+    (told,) = stops(home)
+    assert told.startswith(stop)
+    assert not (home / "warehouse.duckdb").exists()
+
+
+def test_who_was_a_customer_once_is_known_from_the_nights_before(home):
+    """Without the history, visits of those who left would be of nobody."""
+    spec = load_home(home)
+    with open_warehouse(spec.warehouse) as connection:
+        for name, source in spec.customers.sources.items():
+            load_source(connection, home, name, source, Build(dt.date(2025, 6, 23), "before"))
+    before = spec.warehouse.read_bytes()
+    write(home, people=PEOPLE[2:])
+    assert stops(home) == []
+    assert spec.warehouse.read_bytes() == before
+
+
+def test_a_home_that_is_held_is_not_tried(home):
+    write(home, visits=[f"x{number},2025-06-24" for number in range(20)])
+    with hold_lock(load_home(home).lock, "night", timeout_seconds=0):
+        status, told, _ = check(home)
+    assert status == 0
+    assert "whether it would be stopped is not looked for" in told
