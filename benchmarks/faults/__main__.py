@@ -99,7 +99,9 @@ def judge(fault: Fault, outcomes: Mapping[str, Sequence[str]], *, runs: bool) ->
     """Judge a fault by its tests, or by its command."""
     if fault.command is not None:
         if not runs:
-            return Outcome("not run", f"takes long: `python -m {fault.command}`")
+            kept = HERE.parent / "results" / f"{fault.command.rpartition('.')[2]}.md"
+            last = f"; [its last run](../{kept.relative_to(REPOSITORY)})" if kept.exists() else ""
+            return Outcome("not run", f"takes long: `python -m {fault.command}`{last}")
         command = [sys.executable, "-m", fault.command]
         done = subprocess.run(command, cwd=REPOSITORY, stdout=sys.stderr, check=False)
         seen = f"`python -m {fault.command}` ended with {done.returncode}"

@@ -58,6 +58,8 @@ def run(
                 new_segment_ids=new_segment_ids,
                 progress=show,
             )
+        for warning in result.warnings:
+            progress_console.print(f"warning: {warning}", markup=False, style="yellow")
         for failure in result.failures:
             progress_console.print(f"failed: {failure}", markup=False, style="red")
         tell(spec, date, result)

@@ -26,7 +26,9 @@ ORDER BY segmentation
 """
 _WARNINGS = """
 SELECT table_name || ': ' || expectation || ': ' || message FROM validation_results
-WHERE NOT success AND as_of = (SELECT max(as_of) FROM validation_results) ORDER BY ALL
+WHERE NOT success AND outcome IS DISTINCT FROM 'not_compared'
+    AND as_of = (SELECT max(as_of) FROM validation_results)
+ORDER BY ALL
 """
 
 

@@ -39,6 +39,18 @@ def test_a_home_that_is_well(home):
     assert status.last_run.seconds > 1
 
 
+def test_a_first_load_that_has_none_before_it_to_compare_with_is_no_warning(home):
+    outcomes = read_published(
+        home.published,
+        "SELECT table_name || ': ' || expectation || ': ' || message, outcome"
+        " FROM validation_results WHERE NOT success ORDER BY ALL",
+    )
+
+    assert {outcome for _, outcome in outcomes} == {"failed", "not_compared"}
+    failed = [text for text, outcome in outcomes if outcome == "failed"]
+    assert read_status(home, soon(home)).warnings == failed
+
+
 def test_a_failed_step_an_overdue_night_and_a_home_without_anything(home):
     now = soon(home)
     overdue = read_status(home, now + dt.timedelta(hours=60))
