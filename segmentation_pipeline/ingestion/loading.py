@@ -56,6 +56,7 @@ from segmentation_pipeline.specification.sources import SourceSpec
 from segmentation_pipeline.warehouse import (
     Build,
     Connection,
+    checkpoint,
     count_rows,
     generated_columns,
     literal,
@@ -125,6 +126,7 @@ def load_source(
         record_build(connection, raw_table(name), build)
         summary = _summarise(connection, name)
         record_volume(connection, name, build, count_rows(connection, raw_table(name)))
+    checkpoint(connection)
     return LoadSummary(len(plan.to_load), plan.skipped, *summary, tuple(ignored), tuple(remarks))
 
 

@@ -31,6 +31,7 @@ from segmentation_pipeline.specification.home import Home
 from segmentation_pipeline.warehouse import (
     Connection,
     Table,
+    checkpoint,
     count_rows,
     literal,
     quote,
@@ -64,7 +65,7 @@ def new_database(connection: Connection, folder: Path) -> Iterator[None]:
     option = f"STORAGE_VERSION {literal(_STORAGE_VERSION)}"
     with attached(connection, folder / DATABASE, NEXT, option):
         yield
-        connection.execute(f"CHECKPOINT {quote(NEXT)}")
+        checkpoint(connection, NEXT)
 
 
 def build_version(
@@ -83,6 +84,7 @@ def build_version(
                 table = Table(NEXT, contract.name).sql
                 for part in published_parts_sql(connection, home, plan, contract):
                     connection.execute(f"INSERT INTO {table} {part}")
+        checkpoint(connection, NEXT)
         rows = {name: count_rows(connection, Table(NEXT, name)) for name in CONTRACTS}
         (staged / PARQUET).mkdir()
         for contract in CONTRACTS.values():

@@ -62,6 +62,16 @@ def test_a_changed_file_replaces_its_own_rows_and_no_others(workshop, make_sourc
     assert [load.load_id for load in current_loads(workshop.connection, "people")] == [2, 3]
 
 
+def test_what_a_large_file_brings_after_one_that_brought_nothing_is_read(workshop, make_source):
+    rows = 130_000  # More than a row group of DuckDB: see `warehouse.checkpoint`.
+    workshop.write(HEADER + "0,30,a\n", "a.csv")
+    workshop.write(HEADER + "".join(f"{number},old,b\n" for number in range(1, rows)), "b.csv")
+
+    assert workshop.load(make_source(**SURVEY, path="*.csv")).rejected_values == rows - 1
+    found = workshop.query("SELECT sum(line), count(DISTINCT line) FROM core.rejected_rows")
+    assert found == [(rows * (rows + 1) // 2 - 1, rows - 1)]
+
+
 def test_what_was_noted_of_replaced_rows_goes_with_them(workshop, make_source):
     workshop.write(HEADER + "1,old,a\n")
     workshop.load(make_source(**SURVEY))

@@ -40,6 +40,22 @@ def test_rows_of_past_dates_stay_in_order_with_those_of_a_date_between(workbench
     assert verify(workbench.home.published) == []
 
 
+def test_more_rows_than_a_row_group_are_in_parquet_too_where_none_are_of_an_earlier_date(
+    workbench, night
+):
+    rows = 130_000  # See `warehouse.checkpoint`.
+    workbench.publish_after(
+        night(1),
+        "INSERT INTO engagement.segment_movements"
+        " SELECT m.* REPLACE ('x' || range AS customer_id)"
+        f" FROM engagement.segment_movements AS m, range({rows}) WHERE customer_id = 'c1'",
+    )
+
+    parquet = workbench.home.published / "current" / "parquet" / "segment_movements.parquet"
+    for table in ("segment_movements", f"read_parquet('{parquet}')"):
+        assert workbench.read(f"SELECT count(DISTINCT customer_id) FROM {table}") == [(rows + 6,)]
+
+
 def test_a_text_that_is_too_long_to_be_compressed_is_kept_as_it_is(workbench, night):
     longest = "c" + "x" * 9_999
     workbench.publish_after(
