@@ -41,11 +41,11 @@ def main() -> None:
         for version in VERSIONS:
             place = Path(folder) / version
             venv.create(place, with_pip=True)
-            python = place / "bin" / "python"
+            python = str(place / "bin" / "python")
             install = [python, "-m", "pip", "install", "--quiet", f"duckdb=={version}"]
             subprocess.run(install, check=True)
             done = subprocess.run(
-                [python, "-c", READ, published], capture_output=True, text=True, check=False
+                [python, "-c", READ, str(published)], capture_output=True, text=True, check=False
             )
             print(done.stdout.strip() or f"duckdb {version}: {done.stderr.strip()}")
             if done.returncode:

@@ -64,7 +64,6 @@ def test_every_latin_1_byte_and_characters_beyond_the_basic_plane_survive(worksh
     assert sorted(p.name for p in workshop.home.iterdir()) == [
         "people.csv",
         "warehouse.duckdb",
-        "warehouse.duckdb.wal",
     ]
 
 
