@@ -148,7 +148,7 @@ def _describe(
     if rejected:
         said.append(f"{rejected:,} rows cannot be read ({first_lines})")
     if opened.typed.failures:
-        said += _describe_values(connection, source, opened, relation, rows - failed)
+        said += _describe_values(connection, opened, relation)
     said += remarks
     if opened.ignored:
         said.append(f"undeclared columns ignored: {', '.join(opened.ignored)}")
@@ -192,13 +192,7 @@ def _describe_ids(connection: Connection, source: SourceSpec, relation: str) -> 
     return [f"{of_visitors}{counts[0]:,} customers"]
 
 
-def _describe_values(
-    connection: Connection, source: SourceSpec, opened: OpenFile, relation: str, rows: int
-) -> list[str]:
-    """Count values that cannot be read; say it where a night of this file alone would stop.
-
-    Of rows per attribute, the column's share is known only when they are widened.
-    """
+def _describe_values(connection: Connection, opened: OpenFile, relation: str) -> list[str]:
     listed = ", ".join(literal(failure.column) for failure in opened.typed.failures)
     counted = connection.execute(
         "SELECT column_name, count(*) FROM (SELECT"
@@ -207,12 +201,4 @@ def _describe_values(
         f" WHERE {quote(VALUE_FAILURES)} IS NOT NULL AND {quote(ROW_FAILURE)} IS NULL)"
         " WHERE column_name IS NOT NULL GROUP BY ALL ORDER BY ALL"
     ).fetchall()
-    told = []
-    for column, count in counted:
-        allowed = source.columns[column].maximum_rejected_share
-        too_many = f" ({count / rows:.0%}; its `maximum_rejected_share` allows {allowed:.0%})"
-        told.append(
-            f"{count:,} values of `{column}` cannot be read"
-            + (too_many if source.long is None and count / rows > allowed else "")
-        )
-    return told
+    return [f"{count:,} values of `{column}` cannot be read" for column, count in counted]
