@@ -40,8 +40,7 @@ def test_check_tells_the_same(workshop, make_source):
     source = make_source(ignore_rows=[TEMPLATE, TOTALS])
     (told,) = check_source(workshop.home, "people", source)
     assert told == (
-        "people: people.csv: 2 rows; 1 values of `age` cannot be read (50%; its "
-        "`maximum_rejected_share` allows 5%); 2 rows left aside as "
+        "people: people.csv: 2 rows; 1 values of `age` cannot be read; 2 rows left aside as "
         "`template` (first on line 2); 1 rows left aside as `totals` (first on line 6)"
     )
 
