@@ -2,8 +2,10 @@
 
     python -m benchmarks.kept_night [--customers 300 100000] [--repeats 3]
 
-A demo home of two nights; the first one fits the models. The second keeps them, and is run in two
-ways, each in a process of its own and on a copy of the same home:
+A demo home of two nights; the first one fits the models. Then the second night's files come: a new
+export of the CRM, a day of web events, and the survey's export, which is written anew with the
+newest answers in it. The second night keeps the models, and is run in two ways, each in a process
+of its own and on a copy of the same home:
 
 - the whole night, as `segmentation run` runs it;
 - alone: the same Dagster job with only those steps selected that `customer_segments` of both
@@ -30,6 +32,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +40,7 @@ os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "False")
 
 import dagster as dg
+import pyarrow.parquet as pq
 
 from segmentation_pipeline.assets.event_storage import without_waiting_for_the_disk
 from segmentation_pipeline.assets.night import dagster_home, run_night
@@ -48,6 +52,8 @@ TABLE = Path(__file__).parent / "results" / "kept_night.md"
 LAST = planted.LAST_NIGHT
 FIRST = LAST - dt.timedelta(days=1)
 GOAL = 1.3
+NEW_ANSWERS = 1000
+"""One answer among so many is of the second night."""
 WHOLE, ALONE = "whole", "alone"
 STAGES = {
     "loading": ("raw_", "source_loads", "rejected_rows"),
@@ -118,7 +124,8 @@ def measure_kept_night(folder: Path, customers: int, repeats: int) -> dict[str, 
     """Give the median of each way."""
     home = folder / "home"
     make_demo(home, customers, 2, 7, "parquet")
-    first = run_night(home, FIRST, progress=lambda *_: None)
+    with _files_of_the_first_night(home / "sources"):
+        first = run_night(home, FIRST, progress=lambda *_: None)
     if not first.success:
         raise RuntimeError("; ".join(first.failures))
     costs: dict[str, list[Cost]] = {WHOLE: [], ALONE: []}
@@ -132,6 +139,23 @@ def measure_kept_night(folder: Path, customers: int, repeats: int) -> dict[str, 
             shutil.rmtree(copy)
             print(f"{customers:,} {what}: {found[-1].cpu:.1f} s", file=sys.stderr, flush=True)
     return {what: _median(found) for what, found in costs.items()}
+
+
+@contextmanager
+def _files_of_the_first_night(sources: Path) -> Iterator[None]:
+    """Keep back what comes for the second night: files of its date, and the newest answers."""
+    survey = sources / "survey.parquet"
+    late = [*sources.glob(f"*/*_{LAST}.parquet"), survey]
+    with tempfile.TemporaryDirectory(dir=sources.parent) as folder:
+        kept_back = {path: Path(folder) / path.name for path in late}
+        for path, place in kept_back.items():
+            path.rename(place)
+        answers = pq.read_table(kept_back[survey])
+        newest = answers.sort_by([("answered_at", "descending"), ("answer_id", "descending")])
+        pq.write_table(newest.slice(max(1, answers.num_rows // NEW_ANSWERS)), survey)
+        yield
+        for path, place in kept_back.items():
+            place.rename(path)
 
 
 def _median(costs: list[Cost]) -> Cost:
