@@ -9,8 +9,10 @@ a former customer.
 import datetime as dt
 
 from segmentation_pipeline.errors import SourceError
+from segmentation_pipeline.ingestion.line_numbers import LOAD_LINES, with_rows_sql
 from segmentation_pipeline.ingestion.loads import (
     EXPIRED_LOADS,
+    REJECTED_ROWS,
     current_loads,
     make_audit_tables,
     raw_table,
@@ -22,6 +24,7 @@ from segmentation_pipeline.specification.sources import SourceSpec
 from segmentation_pipeline.warehouse import (
     Build,
     Connection,
+    has_table,
     literal,
     quote,
     record_build,
@@ -72,7 +75,28 @@ def _expire_events(connection: Connection, name: str, source: SourceSpec, first:
     left = {load.load_id for load in current_loads(connection, name)}
     for load_id in sorted(before - left):
         connection.execute(f"INSERT OR IGNORE INTO {EXPIRED_LOADS.sql} VALUES (?)", [load_id])
-    return int(deleted[0][0])
+    if rows := int(deleted[0][0]):
+        _forget_rejects(connection, name, source)
+    return rows
+
+
+def _forget_rejects(connection: Connection, name: str, source: SourceSpec) -> None:
+    """Forget what could not be read of rows that are gone: it is a share of those that are there.
+
+    Of a long table, whose rows were joined, it is forgotten with the last one of the file.
+    """
+    rejects = f"SELECT * FROM {REJECTED_ROWS.sql} WHERE source = {literal(name)}"
+    gone = f"load_id IN (SELECT load_id FROM {EXPIRED_LOADS.sql})"
+    if source.long is None and has_table(connection, LOAD_LINES):
+        lost = (
+            f"SELECT load_id, line FROM ({with_rows_sql(rejects)}) AS noted"
+            f" ANTI JOIN {raw_table(name).sql} USING (load_id, source_row)"
+            " WHERE source_row IS NOT NULL"
+        )
+        gone += f" OR column_name IS NOT NULL AND (load_id, line) IN ({lost})"
+    connection.execute(
+        f"DELETE FROM {REJECTED_ROWS.sql} WHERE source = {literal(name)} AND ({gone})"
+    )
 
 
 def _expire_snapshots(connection: Connection, name: str, source: SourceSpec, first: dt.date) -> int:

@@ -60,6 +60,18 @@ def with_lines_sql(rows: str) -> str:
     )
 
 
+def with_rows_sql(lines: str) -> str:
+    """Write the query of lines (a query with load_id and line) with their `source_row`.
+
+    It is NULL of a load that an earlier release made.
+    """
+    return (
+        f"SELECT lines.*, starts.source_row + lines.line - starts.line AS source_row"
+        f" FROM ({lines}) AS lines ASOF LEFT JOIN {LOAD_LINES.sql} AS starts"
+        " ON lines.load_id = starts.load_id AND lines.line >= starts.line"
+    )
+
+
 def _changes(numbering: Numbering) -> Iterator[tuple[int, int]]:
     # Of stretches that begin with the same row, all but the last are empty: blank lines before it.
     lines = {

@@ -43,6 +43,29 @@ def test_old_events_go_and_their_file_is_not_loaded_again(workshop, web):
     assert workshop.rows("customer_id") == [("b",)]
 
 
+@pytest.mark.parametrize("paths", [["web/1.csv", "web/2.csv"], ["web/1.csv", "web/1.csv"]])
+def test_what_could_not_be_read_of_old_rows_is_forgotten_with_them(workshop, web, paths):
+    """Else its share of the rows that are there would grow night by night, and stop one."""
+    header = "id,day,visits\n"
+    days = [
+        'a,2025-01-01,"fe\nw"\na,2025-01-02,1\nb,2025-01-07,2\n',
+        "c,2025-01-08,3\nd,2025-01-09,many\n",
+    ]
+    told: dict[str, str] = {}
+    for path, rows in zip(paths, days, strict=True):
+        told[path] = told.get(path, header) + rows
+    for path, content in told.items():
+        workshop.write(content, path)
+    workshop.load(web, 9)
+    columns = "SELECT column_name FROM core.rejected_rows ORDER BY ALL"
+    assert workshop.query(columns) == [("visits",), ("visits",)]
+
+    assert expire(workshop, web, "5 days", 10) == 2
+
+    assert workshop.query(columns) == [("visits",)]
+    assert workshop.rows("customer_id") == [("b",), ("c",), ("d",)]
+
+
 def test_that_rows_were_cut_is_no_loss_of_rows(workshop, web):
     for day in (1, 2, 3):
         workshop.write(f"id,day,visits\na,2025-01-0{day},1\nb,2025-01-0{day},1\n", f"web/{day}.csv")
