@@ -4,6 +4,8 @@ import datetime as dt
 import fcntl
 import os
 import shutil
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -33,12 +35,33 @@ def made_once(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def published_home(made_once):
-    """The shipped example, made anew and published once; read it, and copy it to change it."""
+def example_home(made_once):
+    """The shipped example, made anew and never run; copy it to change it."""
+    return made_once("example", lambda home: make_demo(home, customers=300, days=7, seed=7))
+
+
+@pytest.fixture(scope="session")
+def published_home(made_once, example_home):
+    """The shipped example, published once; read it, and copy it to change it."""
 
     def make(home):
-        make_demo(home, customers=300, days=7, seed=7)
+        shutil.copytree(example_home, home)
         result = run_night(home, dt.date(2025, 6, 30), progress=lambda *_: None)
         assert result.success, result.failures
 
     return made_once("hospital", make)
+
+
+@pytest.fixture
+def write_home(tmp_path) -> Callable[..., Path]:
+    """Write a home: its customers.yaml, and a segmentation under each name; returns its folder."""
+
+    def write(customers: str, *, folder: Path = tmp_path, **segmentations: str) -> Path:
+        (folder / "segmentations").mkdir(parents=True, exist_ok=True)
+        (folder / "customers.yaml").write_text(customers, encoding="utf-8")
+        for name, segmentation in segmentations.items():
+            file = folder / "segmentations" / f"{name}.yaml"
+            file.write_text(segmentation, encoding="utf-8")
+        return folder
+
+    return write

@@ -11,47 +11,86 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from segmentation_pipeline.assets.cross_checks import look_across_sources
+from segmentation_pipeline.assets.source_rows import bring_up_to_date
 from segmentation_pipeline.assets.source_suites import last_load, raw_suite
 from segmentation_pipeline.errors import PipelineError, PreparationError
-from segmentation_pipeline.ingestion import load_source, raw_table, snapshot_in_force
+from segmentation_pipeline.ingestion import raw_table, snapshot_in_force
 from segmentation_pipeline.preparation import CUSTOMERS, make_customers
 from segmentation_pipeline.specification.home import Home
+from segmentation_pipeline.specification.unused import unused_texts
 from segmentation_pipeline.validation import (
     ExpectationResult,
     blocking_failures,
     validate_table,
 )
 from segmentation_pipeline.validation.customers_suites import customers_suite
-from segmentation_pipeline.warehouse import Build, Connection, Table, open_warehouse
+from segmentation_pipeline.warehouse import (
+    Build,
+    Connection,
+    DatabaseError,
+    Table,
+    open_warehouse,
+)
+
+_SPACE_FACTOR = 2
+"""The copy, and in it the night's new rows and `customers`, which both can't be larger by much."""
+_NOT_TRIED = "the next night was not tried, the files alone were looked at"
 
 
 def foreseen_stops(home: Home, as_of: dt.date, environment: Mapping[str, str]) -> list[str]:
     """Tell, in a sentence each, what would stop a night of a date; the home stays as it is.
 
-    Nobody may be writing to the home. Raises SourceError for a file that no night can load, and
-    PipelineError where there is no room for the copy.
+    Raises SourceError for a file that no night can load, and PipelineError where the night can't be
+    tried: there is no room for the copy, or somebody writes to the warehouse while it is copied.
     """
     limits = home.customers.limits
-    with TemporaryDirectory() as folder:
-        copied = Path(folder) / home.warehouse.name
-        for file in (home.warehouse, home.warehouse.with_name(f"{home.warehouse.name}.wal")):
-            _copy(file, copied.with_name(file.name))
-        with open_warehouse(
-            copied, memory_limit=limits.memory, threads=limits.threads
-        ) as connection:
-            return _stops(connection, home, Build(as_of, "check"), environment)
+    with TemporaryDirectory(prefix="segmentation-check-") as folder:
+        copied = _copied(home, Path(folder))
+        try:
+            with open_warehouse(
+                copied, memory_limit=limits.memory, threads=limits.threads
+            ) as connection:
+                return _stops(connection, home, Build(as_of, "check"), environment)
+        except DatabaseError as error:
+            # Its message may quote a value.
+            raise PipelineError(
+                f"{_NOT_TRIED}: on the copy of the warehouse DuckDB stopped with "
+                f"{type(error).__name__}; is there room left in {copied.parent.parent}?"
+            ) from None
 
 
-def _copy(file: Path, to: Path) -> None:
-    if not file.exists():
-        return
-    try:
-        shutil.copyfile(file, to)
-    except OSError as error:
+def _copied(home: Home, folder: Path) -> Path:
+    """Copy the warehouse, with the log that a killed run may have left; there may be none yet."""
+    warehouse = home.warehouse
+    before = _states(warehouse)
+    wanted = _SPACE_FACTOR * sum(size for size, _ in before.values())
+    free = shutil.disk_usage(folder).free
+    if free < wanted:
         raise PipelineError(
-            f"{file}: cannot be copied to {to.parent} ({error.strerror}), where the next night was "
-            "to be tried; TMPDIR names another folder"
-        ) from None
+            f"{_NOT_TRIED}: {folder.parent} has {free // 10**6} MB free, and a copy of the "
+            f"warehouse wants {wanted // 10**6} MB; make room, or let TMPDIR name another folder"
+        )
+    for file in before:
+        try:
+            shutil.copyfile(file, folder / file.name)
+        except OSError as error:
+            raise PipelineError(
+                f"{_NOT_TRIED}: {file} cannot be copied to {folder.parent} ({error.strerror}); "
+                "TMPDIR names another folder"
+            ) from None
+    if _states(warehouse) != before:
+        raise PipelineError(
+            f"{_NOT_TRIED}: a run began to write to {warehouse} while it was copied; try again "
+            "when it has ended"
+        )
+    return folder / warehouse.name
+
+
+def _states(warehouse: Path) -> dict[Path, tuple[int, int]]:
+    """Size and time of change of the files that a warehouse is made of."""
+    files = (warehouse, warehouse.with_name(f"{warehouse.name}.wal"))
+    found = {file: file.stat() for file in files if file.exists()}
+    return {file: (state.st_size, state.st_mtime_ns) for file, state in found.items()}
 
 
 def _stops(
@@ -60,7 +99,7 @@ def _stops(
     spec, as_of = home.customers, build.as_of
     found: list[str] = []
     for name, source in spec.sources.items():
-        load_source(connection, home.path, name, source, build, environment)
+        bring_up_to_date(connection, home, name, build, environment)
         expectations, where = raw_suite(name, source, connection, as_of)
         table = raw_table(name)
         results = validate_table(connection, table, expectations, where=where, as_of=as_of)
@@ -74,7 +113,7 @@ def _stops(
         if source.kind == "crm"
     }
     try:
-        make_customers(connection, spec, snapshots, build)
+        make_customers(connection, spec, snapshots, build, unused_texts(home))
     except PreparationError as error:
         return [str(error)]
     results = validate_table(connection, CUSTOMERS, customers_suite(spec, as_of), as_of=as_of)

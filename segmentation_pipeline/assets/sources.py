@@ -6,8 +6,8 @@ import dagster as dg
 
 from segmentation_pipeline.assets.metadata import small_table, table_metadata
 from segmentation_pipeline.assets.resources import Workshop
-from segmentation_pipeline.ingestion import REJECTED_ROWS, SOURCE_LOADS, load_source, raw_table
-from segmentation_pipeline.ingestion.expiry import expire_rows, require_rows
+from segmentation_pipeline.assets.source_rows import bring_up_to_date
+from segmentation_pipeline.ingestion import REJECTED_ROWS, SOURCE_LOADS, raw_table
 from segmentation_pipeline.specification.home import Home
 from segmentation_pipeline.specification.sources import SourceSpec
 from segmentation_pipeline.warehouse import record_build, require_builds
@@ -65,17 +65,6 @@ def build_source_assets(home: Home) -> Sequence[dg.AssetsDefinition]:
     return [*raw, source_loads, rejected_rows]
 
 
-def _days_seen(home: Home, source: str) -> int:
-    """Count the days of a source's rows that the features of a night look at."""
-    aggregates = (
-        feature.aggregate
-        for spec in home.segmentations.values()
-        for feature in spec.features.values()
-        if feature.aggregate is not None and feature.aggregate.source == source
-    )
-    return max((one.window_days or 1 for one in aggregates), default=1)
-
-
 def _raw_asset(name: str, source: SourceSpec) -> dg.AssetsDefinition:
     url = source.database.url_variable if source.database is not None else ""
     origin = source.path or f"the database that {url} names"
@@ -88,14 +77,10 @@ def _raw_asset(name: str, source: SourceSpec) -> dg.AssetsDefinition:
     )
     def raw(context: dg.AssetExecutionContext, workshop: Workshop) -> dg.MaterializeResult:
         with workshop.step(context) as (connection, build):
-            loaded = load_source(
-                connection, workshop.home.path, name, source, build, workshop.environment
-            )
-            keep = workshop.home.customers.retention.sources.get(name)
-            expired = expire_rows(connection, name, source, keep, build) if keep else 0
+            rows = bring_up_to_date(connection, workshop.home, name, build, workshop.environment)
+            loaded, expired = rows.loaded, rows.expired
             if expired:
                 context.log.info(f"source {name}: {expired:,} rows are no longer kept")
-            require_rows(connection, name, build.as_of, _days_seen(workshop.home, name))
             for column in loaded.ignored_columns:
                 context.log.warning(f"source {name}: column `{column}` is not declared: ignored")
             for remark in loaded.remarks:

@@ -1,16 +1,20 @@
 """`segmentation check` says by what the next night would be stopped, and leaves the home alone."""
 
 import datetime as dt
+import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
+from segmentation_pipeline.assets import foresight
 from segmentation_pipeline.assets.foresight import foreseen_stops
+from segmentation_pipeline.errors import PipelineError
 from segmentation_pipeline.ingestion import load_source
 from segmentation_pipeline.lock import hold_lock
 from segmentation_pipeline.specification.home import load_home
-from segmentation_pipeline.warehouse import Build, open_warehouse
+from segmentation_pipeline.warehouse import Build, DatabaseError, open_warehouse
 
 CUSTOMERS = """\
 name: Shop
@@ -45,12 +49,10 @@ VISITS = [f"{number},2025-06-24" for number in range(20)]
 
 
 @pytest.fixture
-def home(tmp_path):
-    (tmp_path / "segmentations").mkdir()
-    (tmp_path / "segmentations" / "lens.yaml").write_text(SEGMENTATION)
-    (tmp_path / "customers.yaml").write_text(CUSTOMERS)
-    write(tmp_path)
-    return tmp_path
+def home(write_home):
+    folder = write_home(CUSTOMERS, lens=SEGMENTATION)
+    write(folder)
+    return folder
 
 
 def write(home, people=PEOPLE, visits=VISITS):
@@ -111,6 +113,57 @@ def test_who_was_a_customer_once_is_known_from_the_nights_before(home):
     write(home, people=PEOPLE[2:])
     assert stops(home) == []
     assert spec.warehouse.read_bytes() == before
+
+
+def test_rows_that_the_night_will_no_longer_keep_are_not_counted_on(home):
+    customers = home / "customers.yaml"
+    customers.write_text(customers.read_text() + "retention: {sources: {web: 90 days}}\n")
+    old = [f"{number},2025-03-01" for number in range(20)]
+    write(home, visits=[*old, *VISITS])
+    assert stops(home) == []
+
+    customers.write_text(
+        customers.read_text().replace(
+            "    time: seen_on\n", "    time: seen_on\n    minimum_rows: 30\n"
+        )
+    )
+    (told,) = stops(home)
+    assert told.startswith("raw.raw_web: table__row_count: ")
+
+
+def test_without_room_for_the_copy_nothing_is_tried_and_that_is_said(home, monkeypatch):
+    spec = load_home(home)
+    with open_warehouse(spec.warehouse):
+        pass
+    monkeypatch.setattr(foresight.shutil, "disk_usage", lambda _: SimpleNamespace(free=10**4))
+    monkeypatch.setattr(foresight.shutil, "copyfile", None)
+    with pytest.raises(PipelineError, match=r"was not tried.* 0 MB free.*TMPDIR"):
+        stops(home)
+
+
+def test_a_run_that_begins_while_the_warehouse_is_copied_is_noticed(home, monkeypatch):
+    spec = load_home(home)
+    with open_warehouse(spec.warehouse):
+        pass
+    copy = foresight.shutil.copyfile
+
+    def copied_while_written(file, to):
+        copy(file, to)
+        os.utime(file, ns=(0, 0))
+
+    monkeypatch.setattr(foresight.shutil, "copyfile", copied_while_written)
+    with pytest.raises(PipelineError, match=r"was not tried.*a run began to write"):
+        stops(home)
+
+
+def test_what_duckdb_says_of_the_copy_is_told_without_a_value(home, monkeypatch):
+    def stopped(*_):
+        raise DatabaseError("Could not write 'Ann Lee': No space left on device")
+
+    monkeypatch.setattr(foresight, "bring_up_to_date", stopped)
+    with pytest.raises(PipelineError, match=r"was not tried.*stopped with Error") as told:
+        stops(home)
+    assert "Ann" not in str(told.value)
 
 
 def test_a_home_that_is_held_is_not_tried(home):
