@@ -8,11 +8,12 @@ its rows go straight into the raw table, as fast as DuckDB copies them.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from segmentation_pipeline.ingestion.keys_sql import row_ids
+from segmentation_pipeline.ingestion.keys_sql import RowId, key_parts, row_ids
 from segmentation_pipeline.ingestion.typing_sql import (
     Marks,
     TypedValue,
     is_numeric,
+    is_odd_id_sql,
     is_odd_sql,
     null_words,
     trimmed_category_sql,
@@ -134,7 +135,9 @@ def typed_rows_sql(
         *told,
         *(_file_column_sql(source, *item) for item in columns.items()),
     ]
-    level_2 = ["*", *(f"{is_odd_sql(_raw(name))} AS {_odd(name)}" for name in columns)]
+    of_ids = {name for one in ids for name in key_parts(one.key)}
+    odd = {name: is_odd_id_sql if name in of_ids else is_odd_sql for name in columns}
+    level_2 = ["*", *(f"{is_odd(_raw(name))} AS {_odd(name)}" for name, is_odd in odd.items())]
     level_3 = ["*", *(_trimmed_column_sql(source, name) for name in columns)]
     level_4 = ["*", *(_text_column_sql(source, name) for name in columns)]
     left_aside = left_aside_sql(source)
@@ -143,7 +146,7 @@ def typed_rows_sql(
     level_5 = ["*", *aside, *texts]
     level_6 = [
         "*",
-        *(one.sql(is_number=_is_number(one.key, columns)) for one in ids),
+        *(one.sql(is_number=_is_number(one.key, columns), is_odd=_is_odd(one)) for one in ids),
         *(f"{value.sql} AS {value_column(name)}" for name, value in values.items()),
     ]
     value_failures = _value_failures_sql(
@@ -225,13 +228,16 @@ def _is_number(key: SourceKey, columns: Mapping[str, FileColumn]) -> bool:
     return isinstance(key, str) and is_numeric(columns[key].type)
 
 
+def _is_odd(one: RowId) -> str | None:
+    return _odd(one.key) if isinstance(one.key, str) else None
+
+
 def _row_failure_sql(
     source: SourceSpec, columns: Mapping[str, FileColumn], shape: Shape | None
 ) -> str:
     cases: list[tuple[str, str]] = [(quote(_WRONG_SHAPE), shape.reason)] if shape else []
     for one in row_ids(source):
-        is_odd = _odd(one.key) if isinstance(one.key, str) else None
-        cases += one.failures(is_number=_is_number(one.key, columns), is_odd=is_odd)
+        cases += one.failures(is_number=_is_number(one.key, columns), is_odd=_is_odd(one))
     if source.long is not None:
         cases.append((f"{quote(ATTRIBUTE)} IS NULL", NO_ATTRIBUTE))
     if source.time is not None:

@@ -75,9 +75,12 @@ class RowId:
             case _:
                 return []
 
-    def sql(self, *, is_number: bool) -> str:
-        """Write the id over a row's trimmed texts, as a column of a SELECT."""
-        return f"{self._value_sql(is_number=is_number)} AS {self.column}"
+    def sql(self, *, is_number: bool, is_odd: str | None) -> str:
+        """Write the id over a row's trimmed texts, as a column of a SELECT.
+
+        `is_odd` says of a single column whether it holds anything but visible ASCII.
+        """
+        return f"{self._value_sql(is_number=is_number, is_odd=is_odd)} AS {self.column}"
 
     def failures(self, *, is_number: bool, is_odd: str | None) -> list[tuple[str, str]]:
         """List when a row has no sound id, and the reason to note.
@@ -98,12 +101,14 @@ class RowId:
             cases.append((barred, _BAR_IN_ID))
         return [(condition, reason.format(who=self.who)) for condition, reason in cases]
 
-    def _value_sql(self, *, is_number: bool) -> str:
+    def _value_sql(self, *, is_number: bool, is_odd: str | None) -> str:
         match self.key:
             case str() as name if is_number:
                 return quote(name)
             case str() as name:
-                return f"nullif(nfc_normalize({quote(name)}), '')"
+                text = quote(name)
+                normal = f"CASE WHEN {is_odd} THEN nfc_normalize({text}) ELSE {text} END"
+                return f"nullif({normal}, '')"
             case KeyExpression() | KeyForm():
                 return f"nullif(nfc_normalize({trimmed_sql(self.text, is_odd_sql(self.text))}), '')"
             case list() as names:

@@ -69,6 +69,11 @@ def is_odd_sql(raw: str) -> str:
     return f"{raw} GLOB {literal(_NOT_PLAIN)}"
 
 
+def is_odd_id_sql(raw: str) -> str:
+    """Say it of an id: in half the time where it is of signs that a URL leaves as they are."""
+    return f"CASE WHEN url_encode({raw}) = {raw} THEN false ELSE {is_odd_sql(raw)} END"
+
+
 def trimmed_sql(raw: str, is_odd: str) -> str:
     """Trim blanks, tabs and line ends off a text; `is_odd` is its `is_odd_sql`."""
     return f"CASE WHEN {is_odd} THEN {_trimmed_odd_sql(raw)} ELSE {raw} END"
