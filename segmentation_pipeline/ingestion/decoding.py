@@ -27,6 +27,7 @@ SMALLEST_BOMB_BYTES = 10_000_000
 
 _CHUNK_BYTES = 1 << 20
 _BEGINNINGS: dict[bytes, Compression] = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_SKIPPED_FRAME = b"\x2a\x4d\x18"
 _ZIP = b"PK\x03\x04"
 _SUFFIXES: dict[str, Compression] = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd"}
 _MARKS = {
@@ -202,7 +203,10 @@ def _require_what_the_name_says(file: SourceFile, compression: Compression) -> N
     """Refuse a file that is packed in another way than its name says."""
     with file.path.open("rb") as content:
         start = content.read(4)
-    found = next((kind for mark, kind in _BEGINNINGS.items() if start.startswith(mark)), "none")
+    # A Zstandard file may begin with a frame to be skipped, as those of pzstd do (RFC 8878, 3.1.2).
+    is_skipped = start[1:] == _SKIPPED_FRAME and 0x50 <= start[0] <= 0x5F
+    marked = (kind for mark, kind in _BEGINNINGS.items() if start.startswith(mark))
+    found: Compression = "zstd" if is_skipped else next(marked, "none")
     if start == _ZIP:
         raise SourceError(f"{file.name}: it is a zip archive or a workbook; unpack it, or declare "
                           "its `format`")  # fmt: skip

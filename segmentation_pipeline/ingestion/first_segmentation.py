@@ -3,8 +3,10 @@
 import yaml
 
 from segmentation_pipeline.errors import SourceError
+from segmentation_pipeline.ingestion.inspecting import BIRTH_WORD
 from segmentation_pipeline.ingestion.keys_sql import key_parts
 from segmentation_pipeline.ingestion.proposing import on_one_line
+from segmentation_pipeline.specification.columns import ColumnSpec
 from segmentation_pipeline.specification.customers import CustomersSpec
 
 
@@ -13,18 +15,19 @@ def propose_segmentation(customers: str) -> str:
 
     Numbers, categories and choices of customers become features, free texts describe, and of events
     there are their count, their recency and the sums of their numbers; keys and what is personal or
-    sensitive do not. Counts enter by their logarithm and sums within their 1 % and 99 % quantiles:
-    the few customers who buy most would else be segments of their own. Raises SourceError where
-    nothing can be a feature.
+    sensitive do not, nor does a column's only category. Counts enter by their logarithm and sums
+    within their 1 % and 99 % quantiles: the few customers who buy most would else be segments of
+    their own. Raises SourceError where nothing can be a feature.
     """
     spec = CustomersSpec.model_validate(yaml.safe_load(customers))
     keys = key_parts(spec.sources[spec.customers.base].key)
     answers = spec.answers()
     parts = {part for name, one in answers.items() for part in one[0].as_columns(name)}
     wanted = {
-        name: f"criterion: {'needs' if column.type == 'category' else 'behaviour'}"
+        name: f"criterion: {_criterion(name, column)}"
         for name, column in spec.customer_columns().items()
         if (column.is_numeric or column.type == "category")
+        and (column.categories is None or len(column.categories) > 1)
         and not (column.personal or column.sensitive or name in {*keys, *parts})
     }
     wanted |= {
@@ -73,3 +76,9 @@ def propose_segmentation(customers: str) -> str:
             "",
         ]
     )
+
+
+def _criterion(name: str, column: ColumnSpec) -> str:
+    """Take a category, or a year of birth, for what customers are; any other number is done."""
+    is_said = column.type == "category" or BIRTH_WORD.search(name)
+    return "needs" if is_said else "behaviour"

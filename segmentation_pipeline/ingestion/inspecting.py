@@ -26,7 +26,7 @@ _CUSTOMER = re.compile(
     r"^(customer|client|user|member|person|staff|employee|visitor|account|patient|subscriber|"
     r"kunde|kunden|mitarbeiter)_?(id|no|nr|number|key|code|nummer)$"
 )
-_BIRTH = re.compile(r"birth|geburt|naissance|nacimiento|nascita|(^|_)dob($|_)")
+BIRTH_WORD = re.compile(r"birth|geburt|naissance|nacimiento|nascita|(^|_)dob($|_)")
 _DIGITS = re.compile(r"[\d-]*\d")
 _IDENTIFIER = re.compile(r"(^|_)(id|key|code|uuid|number|no|nr)$")
 
@@ -175,7 +175,7 @@ def _time(one: Inspected) -> str | None:
     dated = {
         name: profile.missing
         for name, profile in one.profiles.items()
-        if profile.type in ("date", "timestamp") and not _BIRTH.search(name)
+        if profile.type in ("date", "timestamp") and not BIRTH_WORD.search(name)
     }
     return min(dated, key=lambda name: dated[name], default=None)
 

@@ -67,6 +67,14 @@ def test_a_byte_that_is_no_text_of_the_codec_stops_with_its_line(workshop, make_
         workshop.load(make_source(encoding=encoding))
 
 
+def test_a_zstandard_file_may_begin_with_a_frame_to_be_skipped(workshop, make_source):
+    """As pzstd writes them."""
+    packed = zstd(TEXT.encode())
+    frame = b"\x50\x2a\x4d\x18" + (4).to_bytes(4, "little") + len(packed).to_bytes(4, "little")
+    workshop.write(frame + packed, "people.csv.zst")
+    assert workshop.load(make_source(path="people.csv.zst")).files_loaded == 1
+
+
 def test_a_damaged_zstandard_file_stops(workshop, make_source):
     whole = zstd(TEXT.encode() + b"".join(b"%d,1,x\n" % i for i in range(5000)))
     source = make_source(path="people.csv.zst")

@@ -193,6 +193,18 @@ def test_a_first_segmentation_has_every_feature_there_can_be(workshop):
     assert list(features) == ["city", "sales_count", "sales_recency", "sales_amount"]
 
 
+def test_a_first_segmentation_takes_no_birth_for_behaviour_and_no_constant(workshop):
+    rows = "".join(f"K{i},C{i % 3},shop,{1950 + i % 40},{i * 7 % 11}\n" for i in range(60))
+    workshop.write("id,city,brand,Year_Birth,orders\n" + rows, "crm.csv")
+    text, _, _ = propose(workshop, "crm.csv")
+    (workshop.home / "customers.yaml").write_text(text, encoding="utf-8")
+    workshop.write(propose_segmentation(text), "segmentations/first_look.yaml")
+    features = load_home(workshop.home).segmentations["first_look"].features
+    assert {name: one.criterion for name, one in features.items()} == {
+        "city": "needs", "year_birth": "needs", "orders": "behaviour"
+    }  # fmt: skip
+
+
 def test_a_file_of_ids_alone_makes_no_segmentation(workshop):
     workshop.write("id,name\n" + "".join(f"K{i},x{i}\n" for i in range(30)), "crm.csv")
     text, _, _ = propose(workshop, "crm.csv")
