@@ -25,6 +25,8 @@ CUBE, CUBE_OF_CHANGE = "nnn", "change"
 
 _BITS = 40
 _BITS_OF_CUBES = 26
+_MOST_BITS = 500
+"""No larger scale: a power of two beyond 1,023 is no DOUBLE."""
 _BITS_OF_SMALL = 20
 """Whole numbers below 2^20 are small: the cube of a difference of two fits in a BIGINT."""
 _COUNTS = ("customers", "measured", "contributing", "measured_before", "contributing_before")
@@ -164,7 +166,9 @@ def _scales(
             wholes = " AND ".join(f"count(*) FILTER ({one} <> trunc({one})) = 0" for one in there)
             asked += [f"greatest({sizes})", wholes] if there else ["NULL", "TRUE"]
     found = connection.execute(f"SELECT {', '.join(asked)} FROM {relation}").fetchall()[0]
-    scales = [2.0 ** (_BITS - math.frexp(size)[1]) if size else 1.0 for size in found[::2]]
+    scales = [
+        2.0 ** min(_BITS - math.frexp(size)[1], _MOST_BITS) if size else 1.0 for size in found[::2]
+    ]
     are_small = [
         bool(is_whole) and (size or 0.0) < 2.0**_BITS_OF_SMALL
         for size, is_whole in zip(found[::2], found[1::2], strict=True)

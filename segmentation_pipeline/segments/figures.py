@@ -16,6 +16,8 @@ from segmentation_pipeline.specification.columns import MISSING_CATEGORY
 from segmentation_pipeline.warehouse import Connection, Table, count_rows, literal, quote
 
 _MANTISSA_BITS = 40
+_MOST_BITS = 500
+"""The square of a larger scale is no DOUBLE: of features below 10^-138, only that much is told."""
 _MOST_VALUES = 10_000_000
 """So many values are held for exact quartiles at once: 80 MB, twice that while it grows."""
 
@@ -83,7 +85,7 @@ def numeric_figures(
         + f" FROM {features_table.sql}"
     ).fetchall()
     scales = {
-        name: 2.0 ** (_MANTISSA_BITS - math.frexp(size or 1.0)[1])
+        name: 2.0 ** min(_MANTISSA_BITS - math.frexp(size or 1.0)[1], _MOST_BITS)
         for name, size in zip(numeric, largest, strict=True)
     }
     total = count_rows(connection, assignment)

@@ -64,3 +64,9 @@ def test_sums_are_those_of_the_values():
     }  # fmt: skip
     assert group.sums["change"] / unit**3 == 2**3 + (-2) ** 3 + 4**3
     assert (group.measured, group.contributing) == (2, 2)
+
+
+def test_numbers_next_to_nothing_have_sums():
+    (group,) = measured([("x", 3e-320, 1, 1e-320, 4)])["ratio"].values()
+
+    assert (group.measured, group.sums["n"]) == (1, 0)

@@ -90,6 +90,16 @@ def test_exact_sums_equal_numpy_on_awkward_numbers(connection):
         assert row["standardised_difference"] == pytest.approx(difference, rel=1e-6)
 
 
+def test_numbers_next_to_nothing_have_figures(connection):
+    tiny = "1e-320"  # below the least normal DOUBLE
+    query = ROWS.replace("visits::DOUBLE", f"visits::DOUBLE * {tiny}::DOUBLE")
+    write_table(connection, FEATURES, query, NIGHT)
+
+    rows = profile_rows(connection, FEATURES, MEMBERS, {"visits": SPEC["visits"]}, 1000)
+
+    assert [(row["customers"], row["mean"]) for row in rows] == [(2, 0.0), (3, 0.0)]
+
+
 def test_category_shares_add_up_and_a_missing_value_is_a_category(connection):
     rows = category_share_rows(connection, FEATURES, MEMBERS, SPEC)
 
