@@ -4,7 +4,6 @@ What is fitted is fitted on it, in its order: then neither the order of rows, no
 version of DuckDB changes a bit of what is learned.
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from segmentation_pipeline.features.sample_keys import (
+    KEPT_KEY,
+    first_key_beyond,
+    kept_keys,
+    sample_key_sql,
+)
 from segmentation_pipeline.warehouse import (
     Connection,
     Table,
@@ -37,15 +42,22 @@ class FeatureSample:
 
 
 def sample_sql(
-    relation_sql: str, columns: Sequence[str], seed: int, limit: int, first_key: str | None = None
+    relation_sql: str,
+    columns: Sequence[str],
+    seed: int,
+    limit: int,
+    first_key: str | None = None,
+    keys_sql: str | None = None,
 ) -> str:
     """Write the SELECT of the `limit` customers with the smallest hash, in the order of the hash.
 
-    The hash is md5 of the seed and the id. `columns` are SQL expressions over the relation.
+    The hash is that of `sample_key_sql`. `columns` are SQL expressions over the relation.
     `first_key` leaves out hashes from that one on, which spares sorting them where it is known that
-    enough are left.
+    enough are left; `keys_sql` is what `kept_keys` gives for it.
     """
-    key = f"md5({literal(f'{seed}:')} || customer_id)"
+    key = sample_key_sql(seed, "customer_id")
+    if keys_sql is not None:
+        key, relation_sql = KEPT_KEY, f"{relation_sql} JOIN {keys_sql} USING (customer_id)"
     where = "" if first_key is None else f"WHERE {key} < {literal(first_key)}\n"
     return (
         f"SELECT {', '.join(columns)} FROM {relation_sql}\n{where}"
@@ -96,16 +108,8 @@ def _sample_batches(
 ) -> Iterator[list[NDArray[Any]]]:
     """Stream the ids and columns of a sample."""
     first_key = first_key_beyond(limit, count_rows(connection, table))
-    query = sample_sql(table.sql, ["customer_id", *columns], seed, limit, first_key)
+    keys = kept_keys(connection, table, seed, first_key)
+    query = sample_sql(table.sql, ["customer_id", *columns], seed, limit, first_key, keys)
     for batch in read_batches(connection, query):
         if batch.num_rows:
             yield [column.to_numpy(zero_copy_only=False) for column in batch.columns]
-
-
-def first_key_beyond(limit: int, rows: int) -> str | None:
-    """Find a hash below which more than `limit` of `rows` hashes lie; None if that is all of them.
-
-    Their number is binomial, with a mean ten standard deviations above `limit`: it is never less.
-    """
-    share = (limit + 10 * math.sqrt(limit) + 100) / max(rows, 1)
-    return None if share >= 1 else f"{int(share * 16**12):012x}"

@@ -23,7 +23,7 @@ from segmentation_pipeline.segments.outside import (
     outside_labels,
     unknown_id,
 )
-from segmentation_pipeline.segments.segment_sample import segment_sample_sql, segment_sizes
+from segmentation_pipeline.segments.segment_sample import read_segment_sample, segment_sizes
 from segmentation_pipeline.segments.tables import described_features
 from segmentation_pipeline.segments.trait_names import outdated_names
 from segmentation_pipeline.segments.typical import medoid, typical_attributes
@@ -197,7 +197,8 @@ def _typical_customers(
     columns, features = preparation.column_names, list(described_features(spec))
     if not columns or not sizes:
         return {}
-    query = segment_sample_sql(
+    found = read_segment_sample(
+        connection,
         described_customers(name, spec),
         f"JOIN {Table(name, 'feature_matrix').sql} AS matrix USING (customer_id)"
         f" JOIN {Table(name, 'engineered_features').sql} AS features USING (customer_id)",
@@ -212,7 +213,6 @@ def _typical_customers(
             min(_MOST_MEDOID_CUSTOMERS, _ALL_MEDOID_CUSTOMERS // len(sizes)),
         ),
     )
-    found = connection.sql(query).to_arrow_table()
     ids = found.column(0).to_numpy()
     matrix = np.column_stack([c.to_numpy() for c in found.columns[1 : 1 + len(columns)]])
     values = dict(zip(features, map(_values, found.columns[1 + len(columns) :]), strict=True))

@@ -6,8 +6,18 @@ threads, and up to the bound it is everybody.
 
 from collections.abc import Mapping, Sequence
 
-from segmentation_pipeline.features.sample import first_key_beyond
+import pyarrow as pa
+
+from segmentation_pipeline.features.sample_keys import (
+    KEPT_KEY,
+    first_key_beyond,
+    kept_keys,
+    sample_key_sql,
+)
 from segmentation_pipeline.warehouse import Connection, Table, literal
+
+_NO_BOUND = "g"
+"""Beyond every digit of a hash."""
 
 
 def segment_sizes(connection: Connection, members: Table) -> dict[str, int]:
@@ -20,7 +30,8 @@ def segment_sizes(connection: Connection, members: Table) -> dict[str, int]:
     )
 
 
-def segment_sample_sql(
+def read_segment_sample(
+    connection: Connection,
     members: Table,
     joined_sql: str,
     columns: Sequence[str],
@@ -28,24 +39,41 @@ def segment_sample_sql(
     *,
     seed: int,
     limit: int,
-) -> str:
-    """Write the SELECT of at most `limit` customers of each segment, in the order of the hash.
+) -> pa.Table:
+    """Read at most `limit` customers of each segment, in the order of the hash.
 
     Columns are `segment_id`, then `columns`: SQL expressions over what `joined_sql` adds to the
-    alias `members`, such as `JOIN x.y AS features USING (customer_id)`. The hash is md5 of the seed
-    and the id. A segment of n customers is first cut to the hashes below which about `limit` of
-    them lie, so that only those are sorted.
+    alias `members`, such as `JOIN x.y AS features USING (customer_id)`. A segment of n customers is
+    first cut to the hashes below which about `limit` of them lie, so that only those are sorted.
     """
-    # "g" is beyond every digit of a hash.
-    cuts = ", ".join(
-        f"({literal(segment_id)}, {literal(first_key_beyond(limit, size) or 'g')})"
-        for segment_id, size in sizes.items()
+    cuts = {
+        segment_id: first_key_beyond(limit, size) or _NO_BOUND for segment_id, size in sizes.items()
+    }
+    keys = kept_keys(connection, members, seed, max(cuts.values(), default=None))
+    query = _segment_sample_sql(members, joined_sql, columns, cuts, keys, seed=seed, limit=limit)
+    return connection.sql(query).to_arrow_table()
+
+
+def _segment_sample_sql(
+    members: Table,
+    joined_sql: str,
+    columns: Sequence[str],
+    cuts: Mapping[str, str],
+    keys_sql: str | None,
+    *,
+    seed: int,
+    limit: int,
+) -> str:
+    key = sample_key_sql(seed, "members.customer_id")
+    if keys_sql is not None:
+        key, joined_sql = KEPT_KEY, f"JOIN {keys_sql} USING (customer_id) {joined_sql}"
+    listed = ", ".join(
+        f"({literal(segment_id)}, {literal(first_key)})" for segment_id, first_key in cuts.items()
     )
-    key = f"md5({literal(f'{seed}:')} || members.customer_id)"
     selected = ", ".join(("members.segment_id", *columns))
     return (
         f"SELECT {selected} FROM {members.sql} AS members {joined_sql}"
-        f" JOIN (VALUES {cuts}) AS cuts(cut_segment_id, first_key)"
+        f" JOIN (VALUES {listed}) AS cuts(cut_segment_id, first_key)"
         f" ON members.segment_id = cut_segment_id AND {key} < first_key"
         f" QUALIFY row_number() OVER (PARTITION BY members.segment_id ORDER BY {key},"
         f" members.customer_id) <= {limit}"

@@ -15,7 +15,7 @@ import pyarrow as pa
 from segmentation_pipeline.segments.identity import noise_id
 from segmentation_pipeline.segments.outside import described_customers
 from segmentation_pipeline.segments.resampling import SegmentSample, resample
-from segmentation_pipeline.segments.segment_sample import segment_sample_sql, segment_sizes
+from segmentation_pipeline.segments.segment_sample import read_segment_sample, segment_sizes
 from segmentation_pipeline.segments.telling import (
     CategoryCell,
     category_cells,
@@ -142,7 +142,8 @@ def _samples(
 ) -> list[SegmentSample]:
     """Read each segment's sample: numbers, and of a category whether a customer is in it."""
     fitting = _MOST_NUMBERS // (len(columns) * len(sizes))
-    query = segment_sample_sql(
+    found = read_segment_sample(
+        connection,
         members,
         f"JOIN {features.sql} AS features USING (customer_id)",
         [
@@ -155,7 +156,6 @@ def _samples(
         seed=seed,
         limit=max(_FEWEST_CUSTOMERS, min(_MOST_CUSTOMERS, fitting)),
     )
-    found = connection.sql(query).to_arrow_table()
     ids = found.column(0).to_numpy()
     values = np.column_stack([column.to_numpy().astype(np.float64) for column in found.columns[1:]])
     # Infinite values are possible nowhere: preparation makes them missing.

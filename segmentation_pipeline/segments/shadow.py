@@ -21,7 +21,8 @@ from segmentation_pipeline.clustering.family import NOISE
 from segmentation_pipeline.features import Preparation
 from segmentation_pipeline.features.matrix import check_features
 from segmentation_pipeline.features.participation import grouped_features
-from segmentation_pipeline.features.sample import first_key_beyond, sample_sql
+from segmentation_pipeline.features.sample import sample_sql
+from segmentation_pipeline.features.sample_keys import first_key_beyond
 from segmentation_pipeline.features.transform import feature_matrix_sql
 from segmentation_pipeline.segments.identity import noise_id, segment_ids
 from segmentation_pipeline.segments.matching import Contingency, match_segments

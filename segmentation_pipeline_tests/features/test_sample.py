@@ -1,10 +1,13 @@
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from segmentation_pipeline.features import sample_keys
 from segmentation_pipeline.features.sample import read_feature_sample, read_sample, sample_sql
+from segmentation_pipeline.warehouse import write_table
 
 IDS = [f"c{number:05}" for number in range(20_000)]
 
@@ -35,6 +38,41 @@ def test_the_smallest_hashes_are_chosen_in_their_order(connection, table, limit)
     expected = np.array([float(customer_id[1:]) for customer_id in ids])
     np.testing.assert_array_equal(values[:, 0], expected)
     np.testing.assert_array_equal(values[:, 1], np.where(expected % 2, expected / 2, np.nan))
+
+
+def kept_tables(connection):
+    rows = connection.execute("SHOW ALL TABLES").fetchall()
+    return [name for database, _, name, *_ in rows if database == "temp"]
+
+
+@pytest.mark.parametrize("limit", [1, 10, 300, 2_500])
+def test_customers_of_small_hashes_are_kept_for_the_next_sample(
+    connection, table, limit, monkeypatch
+):
+    monkeypatch.setattr(sample_keys, "KEPT_CUSTOMERS", 1_000)
+    for _ in range(2):
+        ids, values = read_sample(connection, table, ["number"], 3, limit)
+        assert ids.tolist() == sorted(IDS, key=lambda customer_id: key(customer_id, 3))[:limit]
+        assert values[:, 0].tolist() == [int(customer_id[1:]) for customer_id in ids]
+        # More are asked for than are kept: every id is hashed.
+        assert len(kept_tables(connection)) == (limit < 2_500)
+
+
+def test_what_is_kept_of_an_earlier_table_is_not_read(connection, table, build, monkeypatch):
+    monkeypatch.setattr(sample_keys, "KEPT_CUSTOMERS", 1_000)
+    read_sample(connection, table, ["number"], 3, 100)
+    write_table(
+        connection,
+        table,
+        "SELECT 'd' || i AS customer_id, i::DOUBLE AS number FROM range(20000) t(i)",
+        replace(build, run_id="another"),
+    )
+
+    ids, _ = read_sample(connection, table, ["number"], 3, 100)
+
+    others = [f"d{number}" for number in range(20_000)]
+    assert ids.tolist() == sorted(others, key=lambda customer_id: key(customer_id, 3))[:100]
+    assert len(kept_tables(connection)) == 1
 
 
 def test_another_seed_chooses_others(connection, table):

@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from segmentation_pipeline.segments.segment_sample import segment_sample_sql, segment_sizes
+from segmentation_pipeline.segments.segment_sample import read_segment_sample, segment_sizes
 from segmentation_pipeline.warehouse import Build, Table, open_in_memory, write_table
 
 MEMBERS = Table("staff", "customer_segments")
@@ -30,10 +30,10 @@ def sample(tmp_path):
             write_table(connection, MEMBERS, rows_of(order), NIGHT)
             sizes = segment_sizes(connection, MEMBERS)
             assert sizes == {"s-1": 30, "s-2": 19_970}
-            query = segment_sample_sql(
-                MEMBERS, "", ["members.customer_id"], sizes, seed=seed, limit=limit
+            found = read_segment_sample(
+                connection, MEMBERS, "", ["members.customer_id"], sizes, seed=seed, limit=limit
             )
-            return connection.execute(query).fetchall()
+            return list(zip(*(column.to_pylist() for column in found.columns), strict=True))
 
     return _sample
 
