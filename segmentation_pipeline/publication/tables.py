@@ -51,15 +51,24 @@ def published_parts_sql(
     if contract.name == "data_dictionary":
         yield _part_sql(contract, f"({_data_dictionary_sql(contract)})", is_kept, contract.key)
         return
-    fresh = list(_fresh_sql(connection, home, plan, contract))
     kept = _kept_sql(connection, plan, contract)
-    if not is_of_customers(contract):
-        rows = f"({' UNION ALL '.join([*fresh, kept])})"
-        yield _part_sql(contract, rows, is_kept, contract.key)
-    elif contract.is_dated:
+    # An earlier release may have had another order.
+    is_sorted = plan.before is not None and plan.before.contracts_digest == contracts_digest()
+    if is_of_customers(contract) and not contract.is_dated:
+        made = _made_tonight(plan, contract)
+        for name in sorted({*plan.ready, *plan.kept}):
+            if name in made:
+                # Sorted before what is the same in all its rows is added: that would be moved too.
+                by_key = _order_sql(contract.work_key)
+                rows = _of_segmentation_sql(connection, plan, contract, name, by_key)
+                yield _part_sql(contract, f"({rows})", is_kept)
+            else:
+                of_one = f"{is_kept} AND segmentation = {literal(name)}"
+                yield _part_sql(contract, f"({kept})", of_one, () if is_sorted else contract.key)
+        return
+    fresh = list(_fresh_sql(connection, home, plan, contract))
+    if is_of_customers(contract):
         night = literal(plan.build.as_of)
-        # An earlier release may have had another order.
-        is_sorted = plan.before is not None and plan.before.contracts_digest == contracts_digest()
         order = () if is_sorted else contract.key
         yield _part_sql(contract, f"({kept})", f"{is_kept} AND as_of < {night}", order)
         same_date = f"({' UNION ALL '.join([*fresh, f'({kept} AND as_of = {night})'])})"
@@ -67,9 +76,7 @@ def published_parts_sql(
         yield _part_sql(contract, f"({kept})", f"{is_kept} AND as_of > {night}", order)
     else:
         rows = f"({' UNION ALL '.join([*fresh, kept])})"
-        for name in sorted({*plan.ready, *plan.kept}):
-            of_one = f"{is_kept} AND segmentation = {literal(name)}"
-            yield _part_sql(contract, rows, of_one, contract.key[1:])
+        yield _part_sql(contract, rows, is_kept, contract.key)
 
 
 def is_of_customers(contract: Contract) -> bool:
@@ -77,12 +84,13 @@ def is_of_customers(contract: Contract) -> bool:
     return any(column.name == CUSTOMER_ID for column in contract.columns)
 
 
-def _part_sql(contract: Contract, rows: str, where: str, order: Iterable[str]) -> str:
+def _part_sql(contract: Contract, rows: str, where: str, order: Iterable[str] = ()) -> str:
+    return f"SELECT {_names_sql(contract)} FROM {rows} WHERE {where}{_order_sql(order)}"
+
+
+def _order_sql(order: Iterable[str]) -> str:
     sorted_by = ", ".join(quote(name) for name in order)
-    return (
-        f"SELECT {_names_sql(contract)} FROM {rows} WHERE {where}"
-        f"{f' ORDER BY {sorted_by}' if sorted_by else ''}"
-    )
+    return f" ORDER BY {sorted_by}" if sorted_by else ""
 
 
 def _fresh_sql(connection: Connection, home: Home, plan: Plan, contract: Contract) -> Iterable[str]:
@@ -93,10 +101,8 @@ def _fresh_sql(connection: Connection, home: Home, plan: Plan, contract: Contrac
         for name in plan.ready:
             yield _values_sql(contract, night | _run_values(home, plan, name))
     elif contract.has_segmentation:
-        is_of_any_date = contract.is_dated or contract.is_cumulative
-        for name in plan.ready if is_of_any_date else plan.fresh:
-            added = night | _of_segmentation(plan, name)
-            yield _work_table_sql(connection, contract, Table(name, contract.name), added, key)
+        for name in _made_tonight(plan, contract):
+            yield _of_segmentation_sql(connection, plan, contract, name)
     elif contract.is_dated:
         # Results of other runs of this date are of rows that have been replaced since.
         yield (
@@ -108,12 +114,23 @@ def _fresh_sql(connection: Connection, home: Home, plan: Plan, contract: Contrac
         yield _work_table_sql(connection, contract, Table("core", contract.name), night, key)
 
 
-def _of_segmentation(plan: Plan, name: str) -> dict[str, str]:
-    return {
+def _made_tonight(plan: Plan, contract: Contract) -> Iterable[str]:
+    """Name the segmentations whose rows of a table are made by this night."""
+    return plan.ready if contract.is_dated or contract.is_cumulative else plan.fresh
+
+
+def _of_segmentation_sql(
+    connection: Connection, plan: Plan, contract: Contract, name: str, order: str = ""
+) -> str:
+    added = {
+        "as_of": literal(plan.build.as_of),
+        "run_id": literal(plan.build.run_id),
         "segmentation": literal(name),
         "model_version": literal(plan.ready[name].model_version),
         "is_stale": literal(plan.build.as_of < plan.as_of),
     }
+    table = Table(name, contract.name)
+    return _work_table_sql(connection, contract, table, added, plan.pseudonym_key, order)
 
 
 def _kept_sql(connection: Connection, plan: Plan, contract: Contract) -> str:
@@ -153,6 +170,7 @@ def _work_table_sql(
     table: Table,
     added: Mapping[str, str],
     key: bytes | None,
+    order: str = "",
 ) -> str:
     """Select a contract's columns from a work table, and from `added` those that it lacks."""
     try:
@@ -169,10 +187,12 @@ def _work_table_sql(
             faults.append(f"{column.name} is missing")
     if faults:
         raise PublicationError(f"{table} is not as its contract says: {'; '.join(faults)}")
+    rows = table.sql
+    if CUSTOMER_ID in found:
+        called = pseudonym_sql(key, quote(CUSTOMER_ID))
+        rows = f"(SELECT * REPLACE ({called} AS {quote(CUSTOMER_ID)}) FROM {rows}{order})"
     values = {**added, **{name: quote(name) for name in found}}
-    if CUSTOMER_ID in values:
-        values[CUSTOMER_ID] = pseudonym_sql(key, quote(CUSTOMER_ID))
-    return f"{_values_sql(contract, values)} FROM {table.sql}"
+    return f"{_values_sql(contract, values)} FROM {rows}"
 
 
 def _run_values(home: Home, plan: Plan, segmentation: str) -> dict[str, str]:
