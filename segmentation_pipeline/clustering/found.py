@@ -167,12 +167,12 @@ def one_segment(
 
 
 def _nothing_admissible(candidates: Sequence[Candidate]) -> ClusteringError:
-    is_small = all(one.evidence is None for one in candidates)
+    is_any_fitted = any(one.evidence is not None for one in candidates)
     reasons = "; ".join(
         f"{one.algorithm} with {one.segments} segments: {one.reason}" for one in candidates
     )
     return ClusteringError(
-        ("too few customers for any segmentation: " if is_small else "no candidate is admissible: ")
+        ("no candidate is admissible: " if is_any_fitted else "no candidate could be fitted: ")
         + reasons
         + ". Lower the limit that is named, or widen the range of segments"
     )

@@ -7,7 +7,7 @@ decided elsewhere; history of segments belongs to `segments`.
 
 import datetime as dt
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -84,8 +84,9 @@ def champion(connection: Connection, segmentation: str, as_of: dt.date) -> Model
     happened: neither the clock nor the order of the dates run again matters. Writes nothing: a
     read-only connection will do. Raises ClusteringError for the registry of an earlier release.
     """
-    version = champion_on(_events(connection, segmentation), as_of)
-    return None if version is None else version_record(connection, segmentation, version)
+    events = _events(connection, segmentation)
+    version = champion_on(events, as_of)
+    return None if version is None else _record(connection, segmentation, version, events)
 
 
 def found_champion(connection: Connection, segmentation: str, night: dt.date) -> ModelRecord | None:
@@ -94,14 +95,15 @@ def found_champion(connection: Connection, segmentation: str, night: dt.date) ->
     It is the same however often the night is run, and whatever it has fitted for want of one.
     Otherwise as `champion`.
     """
-    version = found_on(_events(connection, segmentation), night)
-    return None if version is None else version_record(connection, segmentation, version)
+    events = _events(connection, segmentation)
+    version = found_on(events, night)
+    return None if version is None else _record(connection, segmentation, version, events)
 
 
 def _events(connection: Connection, segmentation: str) -> list[ModelEvent]:
-    if not has_table(connection, Table("core", "models")):
-        return []
     if not has_table(connection, Table("core", "model_events")):
+        if not has_table(connection, Table("core", "models")):
+            return []
         raise ClusteringError(
             "the registry of models is of an earlier release: run a night, which brings it up to "
             "this one"
@@ -114,6 +116,13 @@ def version_record(connection: Connection, segmentation: str, model_version: int
 
     Raises ClusteringError where there is none.
     """
+    events = read_events(connection, segmentation)
+    return _record(connection, segmentation, model_version, events)
+
+
+def _record(
+    connection: Connection, segmentation: str, model_version: int, events: Sequence[ModelEvent]
+) -> ModelRecord:
     found = connection.execute(
         f"SELECT {MODEL_COLUMNS} FROM core.models WHERE segmentation = ? AND model_version = ?",
         [segmentation, model_version],
@@ -123,7 +132,7 @@ def version_record(connection: Connection, segmentation: str, model_version: int
             f"{segmentation} has no model version {model_version} in the registry: restore the "
             "warehouse from a backup"
         )
-    statuses = statuses_on(read_events(connection, segmentation))
+    statuses = statuses_on(events)
     values = dict(zip(MODEL_COLUMNS.split(", "), found[0], strict=True))
     return ModelRecord(**values, status=statuses.get(model_version, "withdrawn"))
 

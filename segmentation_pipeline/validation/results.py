@@ -10,7 +10,6 @@ from segmentation_pipeline.warehouse import (
     Connection,
     Table,
     quote,
-    read_build,
     record_build,
     require_builds,
     transaction,
@@ -64,8 +63,7 @@ def record_results(
         StaleUpstreamError: the table was made for another date, or never.
 
     """
-    require_builds(connection, [table], build.as_of)
-    made = read_build(connection, table) or build
+    made = require_builds(connection, [table], build.as_of)[table]
     columns = CONTRACTS[VALIDATION_RESULTS.name].columns
     declared = ", ".join(
         f"{quote(c.name)} {c.type}{'' if c.is_nullable else ' NOT NULL'}" for c in columns
