@@ -49,11 +49,8 @@ def grown(context: dg.AssetExecutionContext, workshop: Workshop):
 
 
 @pytest.fixture
-def home(tmp_path):
-    (tmp_path / "home" / "segmentations").mkdir(parents=True)
-    (tmp_path / "home" / "customers.yaml").write_text(CUSTOMERS)
-    (tmp_path / "home" / "segmentations" / "lens.yaml").write_text(LENS)
-    return load_home(tmp_path / "home")
+def home(write_home, tmp_path):
+    return load_home(write_home(CUSTOMERS, folder=tmp_path / "home", lens=LENS))
 
 
 def instance_in(folder):

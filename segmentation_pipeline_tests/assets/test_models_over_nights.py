@@ -147,21 +147,13 @@ def test_a_night_shows_the_candidates_of_its_own_model(replayed):
     assert verify(replayed / "published") == []
 
 
-def test_a_date_in_the_middle_run_again_changes_nothing(replayed):
-    before = everything(replayed)
-
-    result = run_night(replayed, NIGHTS[1], progress=lambda *_: None)
-
-    assert result.success, result.failures
-    assert everything(replayed) == before
-
-
-def test_what_is_found_of_a_model_is_found_on_its_first_night_only(replayed, monkeypatch):
+def test_a_date_in_the_middle_run_again_changes_nothing_and_looks_at_no_model_anew(
+    replayed, monkeypatch
+):
     examined = "SELECT DISTINCT examined_date FROM buying.preprocessing_effect"
     # Version 2 came into force on the third night.
     assert published(replayed, examined.replace("buying.", "")) == [(NIGHTS[2],)]
-
-    looked = []
+    before, looked = everything(replayed), []
 
     def watch(module, name):
         found = getattr(module, name)
@@ -171,7 +163,11 @@ def test_what_is_found_of_a_model_is_found_on_its_first_night_only(replayed, mon
     watch(clustering, "candidates_chart")
     watch(segments, "sampled_distance_shares")
 
-    assert run_night(replayed, NIGHTS[1], progress=lambda *_: None).success
+    result = run_night(replayed, NIGHTS[1], progress=lambda *_: None)
+
+    assert result.success, result.failures
+    assert everything(replayed) == before
+    # What is found of a model is found on its first night only.
     assert looked == []
     with open_warehouse(load_home(replayed).warehouse, read_only=True) as connection:
         assert connection.execute(examined).fetchall() == [(NIGHTS[0],)]

@@ -13,6 +13,7 @@ from sklearn.metrics import (
 
 from segmentation_pipeline.clustering.candidates import Limits, described
 from segmentation_pipeline.clustering.found import SearchSample
+from segmentation_pipeline.clustering.hdbscan import HDBSCAN
 from segmentation_pipeline.clustering.k_means_family import KMeansFamily
 from segmentation_pipeline.clustering.k_medoids import KMedoids
 from segmentation_pipeline.clustering.metrics import EUCLIDEAN
@@ -253,6 +254,12 @@ def test_too_few_customers():
         search_for(rows[:1])
     with pytest.raises(ClusteringError, match="too few customers: there is none"):
         search_for(rows[:0])
+
+
+def test_customers_without_dense_groups_are_not_called_too_few():
+    rows = np.random.default_rng(5).uniform(size=(200, 2))
+    with pytest.raises(ClusteringError, match=r"no candidate could be fitted: hdbscan .* no two d"):
+        search_for(rows, families=lambda _: [HDBSCAN(neighbours=60)])
 
 
 def test_what_cannot_be_searched_is_refused():

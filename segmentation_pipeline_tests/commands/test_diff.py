@@ -54,21 +54,37 @@ def home(published_home, tmp_path):
     return copy
 
 
+def command(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "segmentation_pipeline.cli", "diff", *arguments],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
 def test_a_changed_playbook_moves_nobody_and_changes_strategies(home, tmp_path):
+    """By the command line, of the home's own file; what a killed one left is cleared."""
+    changed(
+        home, home / "segmentations",
+        ("at_least: 0.6}", "at_least: 0.999}"), ("at_least: 2500}", "at_least: 1}"),
+    ).replace(home / "segmentations" / "engagement.yaml")  # fmt: skip
     before = digests(home)
-    file = changed(
-        home, tmp_path, ("at_least: 0.6}", "at_least: 0.999}"), ("at_least: 2500}", "at_least: 1}")
-    )
+    what_a_kill_left = home / ".rehearsal" / "warehouse.duckdb"
+    what_a_kill_left.parent.mkdir()
+    what_a_kill_left.write_bytes(b"half of it")
 
-    found = run_rehearsal(home, file)
+    done = command("--home", str(home), "--segmentation", "engagement", "--json")
 
-    assert not found.is_new_model
-    assert found.moved_share == 0.0
-    assert found.before == found.after
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert not found["is_new_model"]
+    assert found["moved_share"] == 0.0
+    assert found["before"] == found["after"]
+    segments = {one["segment_id"]: one for one in found["segments"]}
+    assert set(segments) == {f"engagement-{number}" for number in (1, 2, 3, 4)}
     gained = {
-        one.segment_id for one in found.segments if "contract_review" in one.strategies_gained
+        name for name, one in segments.items() if "contract_review" in one["strategies_gained"]
     }
-    lost = {one.segment_id for one in found.segments if "news_by_mail" in one.strategies_lost}
+    lost = {name for name, one in segments.items() if "news_by_mail" in one["strategies_lost"]}
     published = {
         (segment_id, strategy)
         for segment_id, strategy in read_published(
@@ -78,8 +94,7 @@ def test_a_changed_playbook_moves_nobody_and_changes_strategies(home, tmp_path):
     }
     assert {(one, "news_by_mail") for one in lost} <= published
     assert len(lost) == 1
-    everybody = {one.segment_id for one in found.segments}
-    assert gained == everybody - {one for one, name in published if name == "contract_review"}
+    assert gained == set(segments) - {one for one, name in published if name == "contract_review"}
     assert digests(home) == before
     assert not (home / ".rehearsal").exists()
 
@@ -159,29 +174,6 @@ def test_a_home_that_is_written_to_is_not_copied(home, name):
         pytest.raises(LockedError, match="tonight"),
     ):
         run_rehearsal(home)
-
-
-def command(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "segmentation_pipeline.cli", "diff", *arguments],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-
-
-def test_the_command_line_prints_json_and_clears_what_a_kill_left(home):
-    what_a_kill_left = home / ".rehearsal" / "warehouse.duckdb"
-    what_a_kill_left.parent.mkdir()
-    what_a_kill_left.write_bytes(b"half of it")
-
-    done = command("--home", str(home), "--segmentation", "engagement", "--json")
-
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert found["before"] == found["after"]
-    assert {one["segment_id"] for one in found["segments"]} == {
-        f"engagement-{number}" for number in (1, 2, 3, 4)
-    }
-    assert not what_a_kill_left.parent.exists()
 
 
 SIDE = Side("2025-06-30", 1, "k_means", 2, 100, "supported", "The data support 2 segments.")

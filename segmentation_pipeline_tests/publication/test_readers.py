@@ -30,6 +30,11 @@ print(json.dumps({"looks": looks, "torn": torn, "runs": sorted(runs)}))
 """
 
 
+@pytest.fixture(autouse=True)
+def _few_tables(few_tables):
+    """What is tested here is not of single tables."""
+
+
 @pytest.mark.usefixtures("after_first_night")
 def test_readers_keep_the_version_they_hold_and_find_the_next_when_they_connect(workbench, night):
     file = workbench.home.published / "segments.duckdb"

@@ -12,6 +12,11 @@ from segmentation_pipeline.publication.versions import next_version
 Usage = namedtuple("Usage", "total used free")
 
 
+@pytest.fixture(autouse=True)
+def _few_tables(few_tables):
+    """What is tested here is not of single tables."""
+
+
 def in_force(workbench) -> str:
     manifest = current_version(workbench.home.published)
     return manifest.version if manifest else "nothing"

@@ -1,25 +1,21 @@
-"""A home of 400 customers, before and after its first night; copied before it is changed."""
+"""The shipped example before and after some of its nights; copied before it is changed."""
 
 import datetime as dt
 import shutil
+import subprocess
+import sys
 
 import pytest
 
 from segmentation_pipeline.assets.night import run_night
-from segmentation_pipeline.demo import make_demo
 
 LAST = dt.date(2025, 6, 30)
+OLDER = LAST - dt.timedelta(days=2)
 EARLY = LAST - dt.timedelta(days=4)
 
 
-@pytest.fixture(scope="module")
-def fresh(made_once):
-    """Sources and specification of 400 customers, five nights; never run."""
-    return made_once("fresh", lambda home: make_demo(home, 400, 5, 11))
-
-
-@pytest.fixture(scope="module")
-def after_a_night(made_once, fresh):
+@pytest.fixture(scope="session")
+def after_a_night(made_once):
     """Make the copy of a home after one more night; it is only read."""
 
     def _after_a_night(name, before, as_of):
@@ -27,41 +23,63 @@ def after_a_night(made_once, fresh):
             shutil.copytree(before, home, symlinks=True)
             result = run_night(home, as_of, progress=lambda *_: None)
             assert result.success, result.failures
-            assert result.is_news or before is not fresh
 
         return made_once(name, make)
 
     return _after_a_night
 
 
-@pytest.fixture(scope="module")
-def first_night(fresh, after_a_night):
-    """The same, with one night published; copied before it is changed."""
-    return after_a_night("first_night", fresh, LAST)
+@pytest.fixture(scope="session")
+def first_night(published_home):
+    """One night published, the last of which there are sources."""
+    return published_home
 
 
-@pytest.fixture(scope="module")
-def early_night(fresh, after_a_night):
-    """One night, the earliest of which there are sources."""
-    return after_a_night("early_night", fresh, EARLY)
+@pytest.fixture(scope="session")
+def older_night(first_night, after_a_night):
+    """An older night after the first one."""
+    return after_a_night("older_night", first_night, OLDER)
+
+
+@pytest.fixture(scope="session")
+def early_night(example_home, after_a_night):
+    """One night, four days before the last of which there are sources."""
+    return after_a_night("early_night", example_home, EARLY)
+
+
+def _copied(before, folder):
+    return shutil.copytree(before, folder / "home", symlinks=True)
 
 
 @pytest.fixture
 def early_home(early_night, tmp_path):
-    copy = tmp_path / "home"
-    shutil.copytree(early_night, copy, symlinks=True)
-    return copy
+    return _copied(early_night, tmp_path)
 
 
 @pytest.fixture
 def home(first_night, tmp_path):
-    copy = tmp_path / "home"
-    shutil.copytree(first_night, copy, symlinks=True)
-    return copy
+    return _copied(first_night, tmp_path)
 
 
 @pytest.fixture
-def unrun(fresh, tmp_path):
-    copy = tmp_path / "home"
-    shutil.copytree(fresh, copy)
-    return copy
+def home_of_two(older_night, tmp_path):
+    """Two versions are kept: the older night's, and the first one's before it."""
+    return _copied(older_night, tmp_path)
+
+
+@pytest.fixture
+def unrun(example_home, tmp_path):
+    return _copied(example_home, tmp_path)
+
+
+@pytest.fixture
+def command():
+    """Run the command line as a person does, in a process of its own."""
+
+    def _command(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "segmentation_pipeline.cli", *arguments],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    return _command
