@@ -6,7 +6,8 @@ keep it show what was found. Pictures of it are kept beside it.
 
 What is found on a date holds for later ones only. A date run again, and any before it, looks again;
 so does whoever comes into force again, and everybody after an erasure, since a picture may have
-shown an erased customer.
+shown an erased customer. A release that finds another thing under an old name empties the table by
+a migration.
 """
 
 import datetime as dt

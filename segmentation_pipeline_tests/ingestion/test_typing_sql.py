@@ -271,3 +271,18 @@ def test_null_words_mean_typed_values_too(connection, file_type, raw, words, val
     sql = typing_sql.without_null_values_sql("t", file_type, words)
     found = connection.execute(f"SELECT {sql} FROM (SELECT CAST({raw} AS {file_type}) AS t)")
     assert found.fetchall() == [(value,)]
+
+
+def test_ids_are_odd_by_both_looks_alike_and_the_others_are_in_normal_form(connection):
+    odd, odd_id = typing_sql.is_odd_sql("id"), typing_sql.is_odd_id_sql("id")
+    texts = (
+        "SELECT unnest([chr(i::INT), 'a' || chr(i::INT) || 'b', 'ab' || chr(i::INT)]) AS id"
+        " FROM range(1, 55000) AS points(i) UNION ALL VALUES (''), (NULL), ('%41')"
+    )
+    count = f"count(*), count_if(({odd}) IS DISTINCT FROM ({odd_id}))"
+    unequal = f"count_if(NOT {odd} AND nfc_normalize(id) <> id)"
+
+    rows = connection.execute(f"SELECT {count}, count_if({odd}), {unequal} FROM ({texts})")
+
+    # Of ASCII 94 signs are visible.
+    assert rows.fetchall() == [(3 * 54_999 + 3, 0, 3 * (54_999 - 94), 0)]
