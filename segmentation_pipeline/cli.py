@@ -3,7 +3,6 @@
 Each of its verbs is a module of `commands`.
 """
 
-import gc
 import os
 import sys
 from typing import NoReturn
@@ -31,6 +30,7 @@ from segmentation_pipeline.commands.similar import similar
 from segmentation_pipeline.commands.status import status
 from segmentation_pipeline.commands.ui import ui
 from segmentation_pipeline.commands.verify import verify
+from segmentation_pipeline.garbage import collect_seldom
 
 # Before any component is imported that would read them: nothing phones home.
 os.environ["GX_ANALYTICS_ENABLED"] = "False"
@@ -80,9 +80,7 @@ def main() -> NoReturn:
     bindings would list on the terminal, as leaks, what other libraries' caches still hold
     (`python -c "import great_expectations, duckdb_engine"` shows it with duckdb 2.0).
     """
-    # A hundred times more seldom than Python does by itself: of the 14 s of processor time of a
-    # small night, 0.8 s went into looking for garbage among what imports had just made.
-    gc.set_threshold(70_000)
+    collect_seldom()
     ended: int | str | None = 0
     try:
         app()

@@ -18,6 +18,7 @@ from segmentation_pipeline.assets.event_storage import without_waiting_for_the_d
 from segmentation_pipeline.assets.schedules import NIGHTLY, daily_partitions
 from segmentation_pipeline.definitions import build_definitions
 from segmentation_pipeline.errors import SpecificationError
+from segmentation_pipeline.garbage import collect_seldom
 from segmentation_pipeline.lock import require_writable
 from segmentation_pipeline.specification.home import Home, load_home
 
@@ -137,14 +138,10 @@ def _instance(home_path: Path) -> Iterator[dg.DagsterInstance]:
 
 @contextmanager
 def _seldom_collecting() -> Iterator[None]:
-    """Look for cyclic garbage a hundred times more seldom than Python does by itself.
-
-    Dagster and Great Expectations hold a million objects and leave little behind: of the 22 s of
-    processor time of a small night, 1.7 s went into looking for it 1,700 times.
-    """
+    """Look for cyclic garbage seldom, and never among what there is when the night begins."""
     before = gc.get_threshold()
     gc.freeze()
-    gc.set_threshold(70_000, *before[1:])
+    collect_seldom()
     try:
         yield
     finally:
