@@ -12,8 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 RESAMPLES = 200
-_MOST_KEPT = 50
-"""The sums of so many segments are kept, rather than drawn again."""
 _INTERVAL = 0.95
 
 Doubles = NDArray[np.float64]
@@ -47,9 +45,8 @@ def resample(
 ) -> Iterator[Resampled]:
     """Resample all segments together, and compare each with the others, one after the other.
 
-    Memory is that of one segment's draws and of an array (resamples, 3 columns) for each of the
-    first fifty segments; the others are drawn twice. Equal samples and seeds give equal results up
-    to the last bits of a matrix product.
+    Memory is that of one segment's draws and two arrays (resamples, 3 columns). Equal samples and
+    seeds give equal results up to the last bits of a matrix product.
     """
     stacked = np.concatenate([sample.values for sample in samples])
     count = np.maximum(np.sum(~np.isnan(stacked), axis=0), 1)
@@ -58,18 +55,11 @@ def resample(
     # Sums of squares lose nothing where the values are centred.
     spread[spread == 0.0] = 1.0
     total = np.zeros((resamples, 3, stacked.shape[1]))
-    kept = []
     for index, sample in enumerate(samples):
-        sums = _sums(sample, centre, spread, (seed, index), resamples)
-        total += sums
-        if index < _MOST_KEPT:
-            kept.append(sums)
+        total += _sums(sample, centre, spread, (seed, index), resamples)
     everybody = centre + spread * _divide(total[:, 1], total[:, 0])
     for index, sample in enumerate(samples):
-        if index < _MOST_KEPT:
-            inside = kept[index]
-        else:
-            inside = _sums(sample, centre, spread, (seed, index), resamples)
+        inside = _sums(sample, centre, spread, (seed, index), resamples)
         mean = centre + spread * _divide(inside[:, 1], inside[:, 0])
         yield Resampled(
             sample.segment_id, _differences(inside, total - inside), _divide(mean, everybody)
@@ -88,7 +78,7 @@ def _sums(
 ) -> Doubles:
     """Customers, sum and sum of squares in each resample, in the segment's size: (B, 3, columns).
 
-    The draws are those of the segment's own seed, so that they can be made anew.
+    The draws are made anew from the segment's own seed rather than kept: they are large.
     """
     generator = np.random.default_rng(seed)
     n = len(sample.values)

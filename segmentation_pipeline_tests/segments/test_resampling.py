@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from segmentation_pipeline.segments import resampling
 from segmentation_pipeline.segments.resampling import SegmentSample, interval, resample
 
 
@@ -45,17 +44,6 @@ def test_equal_seeds_draw_alike_and_others_do_not():
 
     assert (one == again).all()
     assert not np.allclose(one, other)
-
-
-def test_segments_beyond_those_kept_are_drawn_alike(monkeypatch):
-    generator = np.random.default_rng(0)
-    samples = [SegmentSample(f"s-{n}", 50, generator.normal(n, 1, (50, 2))) for n in range(3)]
-    kept = list(resample(samples, seed=1))
-    monkeypatch.setattr(resampling, "_MOST_KEPT", 1)
-
-    for one, again in zip(kept, resample(samples, seed=1), strict=True):
-        np.testing.assert_array_equal(one.differences, again.differences)
-        np.testing.assert_array_equal(one.lifts, again.lifts)
 
 
 def test_a_segment_counts_as_large_as_it_is_however_few_are_looked_at():
