@@ -33,7 +33,8 @@ from segmentation_pipeline.warehouse import (
 )
 
 _SPACE_FACTOR = 2
-"""The copy, and in it the night's new rows and `customers`, which both can't be larger by much."""
+"""The copy, and as much for what the night adds: a first load of large files may need more, and is
+then stopped by DuckDB, which is told."""
 _NOT_TRIED = "the next night was not tried, the files alone were looked at"
 
 

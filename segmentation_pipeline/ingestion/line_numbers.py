@@ -53,11 +53,7 @@ def with_lines_sql(rows: str) -> str:
 
     It is NULL of a load that an earlier release made.
     """
-    return (
-        f"SELECT rows.*, starts.line + rows.source_row - starts.source_row AS line"
-        f" FROM ({rows}) AS rows ASOF LEFT JOIN {LOAD_LINES.sql} AS starts"
-        " ON rows.load_id = starts.load_id AND rows.source_row >= starts.source_row"
-    )
+    return _counted_sql(rows, "source_row", "line")
 
 
 def with_rows_sql(lines: str) -> str:
@@ -65,10 +61,15 @@ def with_rows_sql(lines: str) -> str:
 
     It is NULL of a load that an earlier release made.
     """
+    return _counted_sql(lines, "line", "source_row")
+
+
+def _counted_sql(given: str, known: str, wanted: str) -> str:
+    """Count on from the start of a stretch, in which lines and rows go together."""
     return (
-        f"SELECT lines.*, starts.source_row + lines.line - starts.line AS source_row"
-        f" FROM ({lines}) AS lines ASOF LEFT JOIN {LOAD_LINES.sql} AS starts"
-        " ON lines.load_id = starts.load_id AND lines.line >= starts.line"
+        f"SELECT given.*, starts.{wanted} + given.{known} - starts.{known} AS {wanted}"
+        f" FROM ({given}) AS given ASOF LEFT JOIN {LOAD_LINES.sql} AS starts"
+        f" ON given.load_id = starts.load_id AND given.{known} >= starts.{known}"
     )
 
 

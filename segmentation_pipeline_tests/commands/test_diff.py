@@ -61,7 +61,7 @@ def command(*arguments):
     )  # fmt: skip
 
 
-def test_a_changed_playbook_moves_nobody_and_changes_strategies(home, tmp_path):
+def test_a_changed_playbook_moves_nobody_and_changes_strategies(home):
     """By the command line, of the home's own file; what a killed one left is cleared."""
     changed(
         home, home / "segmentations",
