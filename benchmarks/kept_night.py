@@ -54,6 +54,15 @@ FIRST = LAST - dt.timedelta(days=1)
 GOAL = 1.3
 NEW_ANSWERS = 1000
 """One answer among so many is of the second night."""
+PROCESS = """
+import sys
+from pathlib import Path
+from segmentation_pipeline.garbage import collect_seldom
+collect_seldom()
+from benchmarks.kept_night import run_here
+run_here(Path(sys.argv[1]), sys.argv[2])
+"""
+"""What a process runs: like the command, it looks for garbage seldom before it imports the rest."""
 WHOLE, ALONE = "whole", "alone"
 STAGES = {
     "loading": ("raw_", "source_loads", "rejected_rows"),
@@ -133,7 +142,7 @@ def measure_kept_night(folder: Path, customers: int, repeats: int) -> dict[str, 
         for what, found in costs.items():
             copy = folder / f"{what}_{number}"
             shutil.copytree(home, copy, symlinks=True)
-            command = [sys.executable, "-m", "benchmarks.kept_night", "--here", str(copy), what]
+            command = [sys.executable, "-c", PROCESS, str(copy), what]
             ended = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
             found.append(Cost(**json.loads(ended.stdout.splitlines()[-1])))
             shutil.rmtree(copy)
@@ -241,11 +250,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--customers", type=int, nargs="+", default=[300, 100_000])
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--here", nargs=2, metavar=("HOME", "WHAT"), help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.here is not None:
-        run_here(Path(options.here[0]), options.here[1])
-        return
     costs = {}
     for customers in options.customers:
         with tempfile.TemporaryDirectory(prefix="kept_night_") as folder:
