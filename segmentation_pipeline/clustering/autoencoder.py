@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segmentation_pipeline.clustering.family import Assigned, Fit, Floats
-from segmentation_pipeline.clustering.kmeans import Partition, fit_partitions, one_segment
+from segmentation_pipeline.clustering.kmeans import Partition, fit_partitions
 from segmentation_pipeline.clustering.metrics import EUCLIDEAN, count_distinct
 from segmentation_pipeline.clustering.model import JSON
 from segmentation_pipeline.clustering.network import Network
@@ -87,12 +87,10 @@ class AutoencoderFamily:
             on_done("network")
         rows = _rows(trained.network, matrix)
         distinct = count_distinct(rows, max(self.ks), EUCLIDEAN)
-        ks = [k for k in self.ks if 1 < k <= distinct]
+        ks = [k for k in self.ks if k <= distinct]
         partitions = fit_partitions(
             rows, ks, seed=seed, n_init=self.starts, workers=workers, on_done=on_done
         )
-        if 1 in self.ks:
-            partitions.insert(0, one_segment(rows))
         shared = time.perf_counter() - began - sum(one.seconds for one in partitions)
         each = max(0.0, shared) / max(1, len(partitions))
         return [self._fit(trained, partition, each) for partition in partitions]

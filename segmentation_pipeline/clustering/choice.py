@@ -101,7 +101,9 @@ def choose_among_families(
        mixture that held the place is not left for one that gains less: its components may overlap,
        and whoever merges those that do always leaks less.
 
-    `handicap` multiplies what is asked for in 4.
+    `handicap` multiplies what is asked for in 4. Where no family has an answer, such as a mixture
+    alone whose components don't reappear, the admissible candidate that reappears most surely is
+    taken: a partition is published, and the verdict says what it is worth.
 
     Raises ClusteringError where nothing is admissible, with the reasons.
     """
@@ -126,9 +128,14 @@ def choose_among_families(
                 lost[id(pick.candidate)] = f"lost to {_named(simpler.held[-1])}: {why}"
             simpler.picks.append(pick.candidate)
         simpler.candidates.extend(members)
-    if not simpler.held:
-        raise _no_candidate(candidates)
-    chosen = simpler.held[-1]
+    if simpler.held:
+        chosen = simpler.held[-1]
+    else:
+        chosen = _comes_back_most(candidates)
+        held_because = (
+            "no family has an answer; of the admissible candidates it reappears most surely "
+            f"(lowest Jaccard {chosen.stability.worst:.2f})"
+        )
     lost[id(chosen)] = f"chosen: {held_because}"
     return Choice(chosen, tuple(lost[id(candidate)] for candidate in candidates))
 
@@ -300,6 +307,10 @@ def _named(candidate: CandidateEvidence) -> str:
     return f"{candidate.algorithm} with {candidate.segments} segments"
 
 
-def _no_candidate(candidates: Sequence[CandidateEvidence]) -> ClusteringError:
-    lines = [f"{_named(candidate)}: {candidate.reason or 'lost'}" for candidate in candidates]
-    return ClusteringError("no candidate is admissible\n" + "\n".join(lines))
+def _comes_back_most(candidates: Sequence[CandidateEvidence]) -> CandidateEvidence:
+    """Take what is admissible and has the highest lowest Jaccard; of equal ones the simplest."""
+    admissible = [candidate for candidate in candidates if candidate.is_admissible]
+    if not admissible:
+        lines = [f"{_named(candidate)}: {candidate.reason}" for candidate in candidates]
+        raise ClusteringError("no candidate is admissible\n" + "\n".join(lines))
+    return max(admissible, key=lambda c: (c.stability.worst, -SIMPLICITY.index(c.algorithm)))

@@ -53,6 +53,22 @@ class Found:
     others: tuple[OtherSegments, ...]
 
 
+class NoCandidateError(ClusteringError):
+    """No candidate may be published; `candidates` say why."""
+
+    def __init__(self, candidates: Sequence[Candidate]) -> None:
+        is_any_fitted = any(one.evidence is not None for one in candidates)
+        reasons = "; ".join(
+            f"{one.algorithm} with {one.segments} segments: {one.reason}" for one in candidates
+        )
+        super().__init__(
+            ("no candidate is admissible: " if is_any_fitted else "no candidate could be fitted: ")
+            + reasons
+            + ". Lower the limit that is named, or widen the range of segments"
+        )
+        self.candidates = tuple(candidates)
+
+
 def choose_found(
     candidates: Sequence[Candidate],
     families: Sequence[Family],
@@ -64,11 +80,11 @@ def choose_found(
 ) -> Found:
     """Let the rule choose, and tell each candidate its reason.
 
-    Raises ClusteringError where no candidate is admissible, with all reasons.
+    Raises NoCandidateError where no candidate is admissible.
     """
     evidence = [one.evidence for one in candidates if one.evidence is not None]
     if not any(one.is_admissible for one in evidence):
-        raise _nothing_admissible(candidates)
+        raise NoCandidateError(candidates)
     choice = choose_among_families(evidence, handicap=handicap)
     reasons = {id(one): reason for one, reason in zip(evidence, choice.reasons, strict=True)}
     told = []
@@ -127,9 +143,14 @@ def _others(
 
 
 def one_segment(
-    matrix: Matrix, distinct: int, limits: Limits, similarity: Similarity, seed: int
+    matrix: Matrix,
+    reason: str,
+    limits: Limits,
+    similarity: Similarity,
+    seed: int,
+    others: Sequence[Candidate] = (),
 ) -> Found:
-    """Put everyone into one segment, where fewer customers differ than segments are asked for.
+    """Put everyone into one segment, for a reason; `others` are candidates that could not be fitted.
 
     Raises ClusteringError where they are fewer than the privacy floor.
     """
@@ -143,36 +164,17 @@ def one_segment(
         ks=(1,), metric="cosine" if similarity.metric == "cosine" else "euclidean"
     )
     (fit,) = family.fit(matrix, seed=seed)
-    reason = (
-        f"one segment: all {rows} customers are identical in these features"
-        if distinct == 1
-        else f"one segment: only {distinct} distinct customers among {rows}, "
-        f"fewer than the least k of {min(limits.ks)}"
-    )
-    scores = Scores(None, None, None, None, 1, rows, rows, 0.0)
     candidate = Candidate(
         algorithm="k_means",
         parameters=described(fit.parameters),
         metric=fit.metric,
         segments=1,
         fit=fit,
-        scores=scores,
+        scores=Scores(None, None, None, None, 1, rows, rows, 0.0),
         evidence=None,
         rule_fidelity=None,
         seconds=fit.seconds,
         is_chosen=True,
-        reason=reason,
+        reason=f"one segment: {reason}",
     )
-    return Found((candidate,), candidate, fit, family, ())
-
-
-def _nothing_admissible(candidates: Sequence[Candidate]) -> ClusteringError:
-    is_any_fitted = any(one.evidence is not None for one in candidates)
-    reasons = "; ".join(
-        f"{one.algorithm} with {one.segments} segments: {one.reason}" for one in candidates
-    )
-    return ClusteringError(
-        ("no candidate is admissible: " if is_any_fitted else "no candidate could be fitted: ")
-        + reasons
-        + ". Lower the limit that is named, or widen the range of segments"
-    )
+    return Found((*others, candidate), candidate, fit, family, ())

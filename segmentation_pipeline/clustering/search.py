@@ -73,20 +73,22 @@ def search(
         workers: threads.
         progress: gets a phrase when something has been done.
 
-    Where there are fewer distinct customers than the least number of segments, everyone is in one
-    segment. A candidate that isn't begun since the time is spent is listed with that reason; the
+    Where there are fewer distinct customers than the least number of segments, or density families
+    alone find no two groups, everyone is in one segment. A candidate that isn't begun since the time is spent is listed with that reason; the
     first family is always finished. Memory: the matrix once more for each worker, n labels a
     candidate.
 
-    Raises ClusteringError for a matrix that is empty or not finite, and where no candidate is
-    admissible.
+    Raises ClusteringError for a matrix that is empty or not finite, and for too few customers;
+    NoCandidateError where no candidate is admissible.
 
     """
     _check(matrix)
     least = min(limits.ks)
     distinct = count_distinct(matrix, least, similarity)
     if distinct < least:
-        return one_segment(matrix, distinct, limits, similarity, seed)
+        return one_segment(
+            matrix, _alike(len(matrix), distinct, least), limits, similarity, seed
+        )
     ks = [k for k in limits.ks if k <= len(matrix) // 2]
     if not ks:
         raise ClusteringError(
@@ -112,7 +114,16 @@ def search(
         )
         candidates += _measured(family, fits, matrix, shared, limits, seed, workers, progress)
         candidates += _missing(family, fits, limits, len(matrix), similarity)
+    if all(one.fit is None for one in candidates):
+        reason = "no algorithm of the specification finds two dense groups of customers"
+        return one_segment(matrix, reason, limits, similarity, seed, candidates)
     return choose_found(candidates, families, sample, seed, handicap, fidelity, limits)
+
+
+def _alike(rows: int, distinct: int, least: int) -> str:
+    if distinct == 1:
+        return f"all {rows} customers are identical in these features"
+    return f"only {distinct} distinct customers among {rows}, fewer than the least k of {least}"
 
 
 def _check(matrix: Matrix) -> None:

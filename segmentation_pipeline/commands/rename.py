@@ -11,6 +11,7 @@ from segmentation_pipeline.commands.terminal import (
     errors_to_exit_status,
     one_segmentation,
 )
+from segmentation_pipeline.errors import PipelineError
 from segmentation_pipeline.specification.home import load_home
 
 
@@ -26,7 +27,13 @@ def rename(
         from segmentation_pipeline.warehouse import open_warehouse
 
         spec = load_home(home)
-        segmentation = one_segmentation(spec, segment.rpartition("-")[0])
+        name_of, _, number = segment.rpartition("-")
+        if not (name_of and number):
+            raise PipelineError(
+                f"no segment `{segment}`: its id is its segmentation's name and a number, such as "
+                "engagement-1"
+            )
+        segmentation = one_segmentation(spec, name_of)
         declared = spec.segmentations[segmentation].names
         with (
             hold_lock(spec.lock, "rename", timeout_seconds=0),

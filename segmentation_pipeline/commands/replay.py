@@ -1,6 +1,7 @@
 """`segmentation replay`: nights in a row, oldest first."""
 
 import datetime as dt
+import shlex
 from typing import Annotated
 
 import typer
@@ -72,6 +73,8 @@ def replay(
         for failure in found.result.failures:
             progress_console.print(f"failed: {failure}", markup=False, style="red")
         again = "" if segmentation is None else f" --segmentation {segmentation}"
+        again += " --approximate" if approximate else ""
+        again += "" if home == CURRENT else f" --home {shlex.quote(str(home))}"
         progress_console.print(
             f"The night of {found.failed} failed, {len(found.done)} before it are done. Mend the "
             f"reason, then: segmentation replay --from {found.failed} --to {until}{again}",

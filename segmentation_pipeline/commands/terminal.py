@@ -12,6 +12,7 @@ from rich.console import Console
 
 from segmentation_pipeline.errors import PipelineError
 from segmentation_pipeline.specification.home import Home
+from segmentation_pipeline.specification.reading import nearest
 
 console = Console()
 progress_console = Console(stderr=True)
@@ -70,8 +71,8 @@ def one_segmentation(home: Home, name: str | None) -> str:
         return name
     if name is None and len(known) == 1:
         return known[0]
-    raise PipelineError(
-        f"{home.path}: "
-        + (f"no segmentation `{name}`" if name else "several segmentations")
-        + f": name one by --segmentation: {', '.join(known)}"
-    )
+    if name is None:
+        raise PipelineError(
+            f"{home.path}: several segmentations: name one by --segmentation: {', '.join(known)}"
+        )
+    raise PipelineError(f"{home.path}: no segmentation `{name}`; {nearest(name, known)}")

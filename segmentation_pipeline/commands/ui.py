@@ -13,7 +13,9 @@ from segmentation_pipeline.specification.home import load_home
 
 def ui(
     home: HomeOption = CURRENT,
-    port: Annotated[int, typer.Option(help="On 127.0.0.1, this machine only.")] = 3000,
+    port: Annotated[
+        int, typer.Option(min=1, max=65_535, help="On 127.0.0.1, this machine only.")
+    ] = 3000,
 ) -> None:
     """Open Dagster's UI and daemon for a home, until Ctrl-C."""
     with errors_to_exit_status():

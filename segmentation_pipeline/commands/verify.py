@@ -19,13 +19,16 @@ def verify(home: HomeOption = CURRENT) -> None:
     with errors_to_exit_status():
         from segmentation_pipeline.publication import current_version, personal_columns
         from segmentation_pipeline.publication import verify as faults_of
-        from segmentation_pipeline.publication.verification import OF_ANOTHER_RELEASE
+        from segmentation_pipeline.publication.verification import (
+            OF_ANOTHER_RELEASE,
+            nothing_published,
+        )
 
         loaded = load_home(home)
         faults = faults_of(loaded.published, personal_columns(loaded))
         for fault in faults:
             console.print(fault, soft_wrap=True, highlight=False, markup=False)
-        if faults == [OF_ANOTHER_RELEASE]:
+        if faults in ([OF_ANOTHER_RELEASE], [nothing_published(loaded.published)]):
             raise typer.Exit(1)
         manifest = current_version(loaded.published) if not faults else None
         if manifest is None:

@@ -1,7 +1,6 @@
 """`engineered_features`: every feature of a segmentation, one row per customer, in its own unit."""
 
 import datetime as dt
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,12 @@ from segmentation_pipeline.features.dependencies import (
 )
 from segmentation_pipeline.features.participation import PART, has_parts, make_parts, part_sql
 from segmentation_pipeline.specification.customers import CustomersSpec
-from segmentation_pipeline.specification.features import Aggregate, FeatureSpec
+from segmentation_pipeline.specification.features import (
+    NUMBER_TYPE,
+    Aggregate,
+    FeatureSpec,
+    type_fault,
+)
 from segmentation_pipeline.specification.home import feature_column
 from segmentation_pipeline.specification.segmentation import SegmentationSpec
 from segmentation_pipeline.warehouse import (
@@ -31,8 +35,6 @@ from segmentation_pipeline.warehouse import (
 )
 
 CUSTOMERS = Table("core", "customers")
-
-_NUMBER_TYPE = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT|U?INTEGER|DECIMAL\(.*\)|FLOAT|DOUBLE")
 
 # What DuckDB raises for a value; a full disk or memory is another matter, and keeps its own words.
 _FAULTS_OF_VALUES = frozenset(
@@ -253,7 +255,7 @@ def _conformed(scope: _Scope, relation: str, types: Mapping[str, str]) -> _Scope
         value = quote(feature)
         if column_type.startswith("ENUM"):
             conformed[feature] = f"CAST({value} AS VARCHAR)"
-        elif _NUMBER_TYPE.fullmatch(column_type):
+        elif NUMBER_TYPE.fullmatch(column_type):
             is_sound = f"abs({value}) <= {literal(LARGEST_VALUE)}"
             conformed[feature] = f"CASE WHEN {is_sound} THEN CAST({value} AS DOUBLE) END"
     return scope.extended(relation, conformed)
@@ -272,17 +274,9 @@ def _describe(connection: Connection, query: str, place: str) -> dict[str, str]:
 
 def _check_types(name: str, spec: SegmentationSpec, types: Mapping[str, str]) -> None:
     for feature_name, feature in spec.features.items():
-        is_category = types[feature_name] == "VARCHAR"
-        place = f"segmentation `{name}`: feature `{feature_name}`"
-        if feature.use != "input" and types[feature_name] not in ("DOUBLE", "BOOLEAN", "VARCHAR"):
-            raise PreparationError(
-                f"{place} is of type {types[feature_name]}: a feature is a number, a category or "
-                "a boolean; make it one by an expression, or set `use: input`"
-            )
-        if is_category and (feature.transform != "none" or feature.clip is not None):
-            raise PreparationError(f"{place} is a category: `transform` and `clip` are for numbers")
-        if feature.encoding is not None and not is_category:
-            raise PreparationError(f"{place} is no category: `encoding` is for categories")
+        fault = type_fault(feature, types[feature_name])
+        if fault is not None:
+            raise PreparationError(f"segmentation `{name}`: feature `{feature_name}` {fault}")
 
 
 def _count_lacking(

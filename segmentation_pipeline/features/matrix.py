@@ -173,7 +173,8 @@ def _count_lacking(
         is_odd, is_odd_missing = "false", False
         if feature in lookups:
             known = ", ".join(map(literal, lookups[feature].vectors))
-            is_odd, is_odd_missing = f"{value} NOT IN ({known})", lookups[feature].is_other_missing
+            is_odd = f"{value} NOT IN ({known})" if known else f"{value} IS NOT NULL"
+            is_odd_missing = lookups[feature].is_other_missing
         elif feature in logarithms:
             is_odd, is_odd_missing = f"CAST({value} AS DOUBLE) < 0", True
         is_missing = f"{value} IS NULL OR {is_odd}" if is_odd_missing else f"{value} IS NULL"

@@ -61,7 +61,10 @@ def _vectors(feature: str) -> str:
 
 
 def _vectors_sql(feature: str, lookup: Lookup) -> str:
-    """Write the lookup of one feature as a WITH clause: category, then a column per component."""
+    """Write the lookup of one feature as a WITH clause: category, then a column per component.
+
+    It has no rows where all categories are rare.
+    """
     # Components are numbered: `A` and `a` would be one column to DuckDB.
     components = [f"component_{index}" for index in range(len(lookup.components))]
     rows = [
@@ -69,7 +72,9 @@ def _vectors_sql(feature: str, lookup: Lookup) -> str:
         for category, vector in lookup.vectors.items()
     ]
     columns = ", ".join(["category", *components])
-    return f"{_vectors(feature)}({columns}) AS (VALUES {', '.join(rows)})"
+    nothing = ", ".join(["NULL::VARCHAR", *["NULL::DOUBLE"] * len(components)])
+    vectors = f"VALUES {', '.join(rows)}" if rows else f"SELECT {nothing} WHERE false"
+    return f"{_vectors(feature)}({columns}) AS ({vectors})"
 
 
 def _unscaled_sql(scaling: ScalingRow, lookup: Lookup | None) -> str:

@@ -1,7 +1,7 @@
 """The verdict on an experiment, in words: what may be said, and nothing that may not.
 
-What belongs here: the order of the questions (are the arms right, are they large enough, was
-anything sent, is it over, is there an effect), and the sentence. The figures come from elsewhere.
+What belongs here: the order of the questions (are the arms right, are they large enough, is it
+over, was anything sent, is there an effect), and the sentence. The figures come from elsewhere.
 """
 
 from datetime import date
@@ -54,10 +54,14 @@ def effect_verdict(
             f"too few: {n_treated:,} treated and {n_control:,} held out; no verdict below "
             f"{LEAST_CUSTOMERS} in each arm"
         )
-    if sent_share == 0.0:
-        return f"not sent: none of the {n_treated:,} treated was sent anything"
-    if not is_final and (effect is None or corrected_p is None or corrected_p > ALPHA):
-        return f"running: to be read on {end_date.isoformat()}"
+    unsent = f"none of the {n_treated:,} treated was sent anything"
+    is_unsent = sent_share == 0.0
+    if not is_final and (is_unsent or effect is None or corrected_p is None or corrected_p > ALPHA):
+        # Before the lists of the first night were worked off, nobody can have been sent anything.
+        so_far = f"; {unsent} so far" if is_unsent else ""
+        return f"running: to be read on {end_date.isoformat()}{so_far}"
+    if is_unsent:
+        return f"not sent: {unsent}"
     if effect is None:
         return (
             f"nothing to compare: fewer than {LEAST_CUSTOMERS} customers of an arm have a value, "

@@ -18,10 +18,15 @@ OF_ANOTHER_RELEASE = (
 _WRITABLE = 0o222
 
 
+def nothing_published(published: Path) -> str:
+    """Say that no night has been published yet."""
+    return f"{published}: nothing has been published yet"
+
+
 def read_published(published: Path, query: str) -> list[tuple[Any, ...]]:
     """Answer a query from the version in force, through the name that every reader uses."""
     if current_version(published) is None:
-        raise PublicationError(f"{published}: nothing has been published yet")
+        raise PublicationError(nothing_published(published))
     with open_warehouse(published / DATABASE, read_only=True) as connection:
         return connection.execute(query).fetchall()
 
@@ -37,7 +42,7 @@ def verify(published: Path, personal: Collection[str] = ()) -> list[str]:
     except PublicationError as error:
         return [str(error)]
     if manifest is None:
-        return [f"{published}: nothing has been published"]
+        return [nothing_published(published)]
     folder = version_folder(published, manifest.version)
     if (published / DATABASE).resolve() != (folder / DATABASE).resolve():
         return [f"{published / DATABASE} does not lead to {folder / DATABASE}"]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from segmentation_pipeline.errors import SpecificationError
 from segmentation_pipeline.segments.identity import create_registry
 from segmentation_pipeline.specification.reading import nearest
+from segmentation_pipeline.specification.segmentation import LONGEST_NAME
 from segmentation_pipeline.warehouse import Connection, transaction
 
 
@@ -56,12 +57,19 @@ def rename_segment(
     where the YAML names it (`declared`): the next night would take the new name back.
     """
     known = _names(connection, segmentation)
+    if not known:
+        raise SpecificationError(f"{segmentation} has no segments yet: `segmentation run` first")
     if segment_id not in known:
         raise SpecificationError(
             f"{segmentation} has no segment `{segment_id}`; {nearest(segment_id, known)}"
         )
-    if not name.strip():
+    name = name.strip()
+    if not name:
         raise SpecificationError(f"{segment_id}: a name has at least one letter")
+    if len(name) > LONGEST_NAME:
+        raise SpecificationError(
+            f"{segment_id}: a name has at most {LONGEST_NAME} letters, and this one {len(name)}"
+        )
     if declared.get(segment_id, name) != name:
         raise SpecificationError(
             f"{segment_id} is named in segmentations/{segmentation}.yaml: change `names` there"

@@ -97,7 +97,7 @@ class Clustering(ClosedModel):
     """The distance between customers."""
     minkowski_p: Annotated[float, Field(ge=1, le=16)] | None = None
     """The exponent of `minkowski`; 1 is `manhattan`, 2 is `euclidean`."""
-    segments: Annotated[int, Field(ge=1)] | None = None
+    segments: Annotated[int, Field(ge=2)] | None = None
     """A fixed number of segments, instead of a search; density families find their own."""
     minimum_segments: Annotated[int, Field(ge=2)] = 2
     """The smallest number of segments to try."""

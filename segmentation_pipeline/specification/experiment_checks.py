@@ -6,10 +6,15 @@ What belongs here: what the model of one experiment cannot know.
 from collections.abc import Mapping
 from pathlib import Path
 
+from segmentation_pipeline.specification.binding import require_predicate
 from segmentation_pipeline.specification.customers import CustomersSpec
 from segmentation_pipeline.specification.expressions import referenced_columns
 from segmentation_pipeline.specification.reading import Document, Place, nearest
-from segmentation_pipeline.specification.references import check_names, customer_table_columns
+from segmentation_pipeline.specification.references import (
+    check_names,
+    customer_table_columns,
+    customer_table_types,
+)
 from segmentation_pipeline.specification.segmentation import SegmentationSpec
 
 
@@ -29,6 +34,8 @@ def check_permission(document: Document, customers: CustomersSpec) -> None:
     for name in used:
         if name in columns and columns[name].sensitive:
             raise document.error(place, f"`{name}` is sensitive: it can be no condition")
+    columns_seen = {**customer_table_types(customers), "as_of": "DATE"}
+    require_predicate(document, place, experiments.permission, columns_seen, "customers")
     has_exposures = any(source.kind == "exposures" for source in customers.sources.values())
     if experiments.frequency_caps and not has_exposures:
         raise document.error(

@@ -6,7 +6,7 @@ file cannot read another table, a file or the network.
 
 import atexit
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from functools import cache, lru_cache
 from typing import Annotated, Any
@@ -16,9 +16,14 @@ from pydantic import AfterValidator
 from segmentation_pipeline.warehouse import Connection, open_in_memory
 
 _UNREPEATABLE = frozenset(
-    {"now", "today", "current_date", "current_timestamp", "current_localtimestamp",
+    {"now", "today", "ago", "current_date", "current_timestamp", "current_localtimestamp",
      "current_localtime", "get_current_timestamp", "get_current_time", "transaction_timestamp",
-     "random", "setseed", "uuid", "uuidv4", "uuidv7", "gen_random_uuid", "nextval", "getenv"}
+     "pg_postmaster_start_time", "pg_conf_load_time", "random", "setseed", "uuid", "uuidv4",
+     "uuidv7", "gen_random_uuid", "nextval", "currval", "setval", "getenv", "getvariable",
+     "txid_current", "current_transaction_id", "current_connection_id", "current_query",
+     "current_query_id", "current_setting", "current_database", "current_catalog",
+     "current_schema", "current_schemas", "in_search_path", "stats", "vector_type", "write_log",
+     "sleep_ms", "pg_sleep"}
 )  # fmt: skip
 
 
@@ -42,7 +47,7 @@ def qualified_columns(expression: str) -> tuple[tuple[str, str], ...]:
     >>> qualified_columns("seen_on >= customers.joined_on")
     (('', 'seen_on'), ('customers', 'joined_on'))
     """
-    with _parser().cursor() as connection:
+    with parser().cursor() as connection:
         parsed = connection.execute(
             "SELECT json_serialize_sql(?::VARCHAR)", [f"SELECT ({expression}\n)"]
         ).fetchall()
@@ -58,30 +63,40 @@ def qualified_columns(expression: str) -> tuple[tuple[str, str], ...]:
     )
     if not is_bare_select:
         raise ValueError("not one SQL expression over the columns of a row")
+    (value,) = node["select_list"]
+    if value["class"] == "FUNCTION" and value["function_name"] == "row":
+        # Nothing, or several expressions with commas between them.
+        raise ValueError("not one SQL expression over the columns of a row")
     names: dict[tuple[str, str], None] = {}
-    for item in _walk(node["select_list"][0]):
-        kind = item.get("class")
-        if kind == "SUBQUERY":
-            raise ValueError("an expression reads one row: it cannot hold a query")
-        if kind == "WINDOW":
-            raise ValueError("an expression reads one row: it cannot hold a window function")
-        if kind == "FUNCTION" and item["function_name"] in _UNREPEATABLE:
-            raise ValueError(
-                f"`{item['function_name']}` differs from run to run: a night is for its `as_of`, "
-                "whenever it runs"
-            )
-        if kind == "POSITIONAL_REFERENCE":
-            raise ValueError("an expression names its columns: it cannot hold a position like #1")
-        if kind == "STAR":
-            raise ValueError("an expression names its columns: it cannot hold *")
-        if kind == "COLUMN_REF":
+    for item in _walk(value):
+        _refuse_what_reads_more_than_a_row(item)
+        if item.get("class") == "COLUMN_REF":
             *table, column = item["column_names"]
             names[".".join(table), column] = None
     return tuple(names)
 
 
+def _refuse_what_reads_more_than_a_row(item: Mapping[str, Any]) -> None:
+    kind = item.get("class")
+    if kind == "SUBQUERY":
+        raise ValueError("an expression reads one row: it cannot hold a query")
+    if kind == "WINDOW":
+        raise ValueError("an expression reads one row: it cannot hold a window function")
+    if kind == "FUNCTION" and item["function_name"] == "age" and len(item["arguments"]) == 1:
+        raise ValueError("`age` of one date looks at the clock: write `age(as_of, ...)`")
+    if kind == "FUNCTION" and item["function_name"] in _UNREPEATABLE:
+        raise ValueError(
+            f"`{item['function_name']}` differs from run to run: a night is for its `as_of`, "
+            "whenever it runs"
+        )
+    if kind == "POSITIONAL_REFERENCE":
+        raise ValueError("an expression names its columns: it cannot hold a position like #1")
+    if kind == "STAR":
+        raise ValueError("an expression names its columns: it cannot hold *")
+
+
 @cache
-def _parser() -> Connection:
+def parser() -> Connection:
     """Open the DuckDB that parses, once in a process: to open one takes 8 ms, to parse a tenth."""
     opened = ExitStack()
     atexit.register(opened.close)

@@ -1,5 +1,6 @@
 """What a feature is: where its value comes from, and how it enters the distance."""
 
+import re
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -11,6 +12,8 @@ Criterion = Literal["demographics", "behaviour", "needs", "preferences"]
 Scaling = Literal["standard", "min_max", "robust", "none"]
 NUMBER_WORDS = ("high", "low")
 """What a number's `words` are for."""
+NUMBER_TYPE = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT|U?INTEGER|DECIMAL\(.*\)|FLOAT|DOUBLE")
+"""DuckDB types of numbers; as features, all of them are DOUBLE."""
 
 
 class Aggregate(ClosedModel):
@@ -28,7 +31,7 @@ class Aggregate(ClosedModel):
     """The column to sum, average, count distinct values of, ..."""
     where: Expression | None = None
     """Which rows count, as an SQL predicate over the source's columns."""
-    window_days: Annotated[int, Field(ge=1)] | None = None
+    window_days: Annotated[int, Field(ge=1, le=365_000)] | None = None
     """Only the last so many days up to and including the night's date; all of them if not given."""
 
     @model_validator(mode="after")
@@ -209,3 +212,25 @@ class FeatureSpec(ClosedModel):
         """
         told = {"description", "unit", "words", "criterion"}
         return frozenset(told if self.block is not None else {*told, "block"})
+
+
+def feature_type(kind: str) -> str:
+    """Tell the DuckDB type that a feature has whose value is of type `kind`."""
+    if kind.startswith("ENUM"):
+        return "VARCHAR"
+    return "DOUBLE" if NUMBER_TYPE.fullmatch(kind) else kind
+
+
+def type_fault(feature: FeatureSpec, kind: str) -> str | None:
+    """Say why a feature can't be of a DuckDB type, after its name; None where it can."""
+    is_category = kind == "VARCHAR"
+    if feature.use != "input" and kind not in ("DOUBLE", "BOOLEAN", "VARCHAR"):
+        return (
+            f"is of type {kind}: a feature is a number, a category or a boolean; make it one by "
+            "an expression, or set `use: input`"
+        )
+    if is_category and (feature.transform != "none" or feature.clip is not None):
+        return "is a category: `transform` and `clip` are for numbers"
+    if feature.encoding is not None and not is_category:
+        return "is no category: `encoding` is for categories"
+    return None

@@ -37,6 +37,9 @@ from segmentation_pipeline.specification.retention_checks import (
     check_retention_of_segmentation,
 )
 from segmentation_pipeline.specification.segmentation import SegmentationSpec
+from segmentation_pipeline.specification.segmentation_expressions import (
+    check_segmentation_expressions,
+)
 from segmentation_pipeline.specification.text_expressions import check_text_expressions
 from segmentation_pipeline.specification.typing_features import belonging_parts, check_typing
 from segmentation_pipeline.warehouse import is_plain_identifier
@@ -174,6 +177,7 @@ def _check_segmentation(
         _check_feature(document, name, feature, spec, customers)
     _check_cycles(document, spec)
     _check_rules(document, spec)
+    check_segmentation_expressions(document, spec, customers)
     check_typing(document, spec, customers)
     check_playbook(document, spec, customers)
     check_goals(document, spec, customers)
@@ -213,7 +217,8 @@ def _check_feature(
         check_aggregate(document, [*place, "aggregate"], feature.aggregate, customers)
     elif feature.expression is not None:
         used = referenced_columns(feature.expression)
-        known = [*customer_table_columns(customers), "as_of", *spec.features]
+        others = [other for other in spec.features if other != name]
+        known = [*customer_table_columns(customers), "as_of", *others]
         unnamed = [one for one in used if one not in spec.features]
         refuse_answers(document, [*place, "expression"], unnamed, customers)
         check_names(document, [*place, "expression"], used, known)

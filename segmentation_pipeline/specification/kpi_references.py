@@ -3,14 +3,17 @@
 What belongs here: what the model of one KPI cannot know. What a KPI looks like belongs to `kpis`.
 """
 
+from segmentation_pipeline.specification.binding import bound_type
 from segmentation_pipeline.specification.customers import CustomersSpec
 from segmentation_pipeline.specification.expressions import referenced_columns
+from segmentation_pipeline.specification.features import feature_type
 from segmentation_pipeline.specification.kpis import Kpi
 from segmentation_pipeline.specification.reading import Document, nearest
 from segmentation_pipeline.specification.references import (
     check_aggregate,
     check_names,
     customer_table_columns,
+    customer_table_types,
     refuse_guarded,
 )
 from segmentation_pipeline.specification.segmentation import SegmentationSpec
@@ -38,6 +41,14 @@ def check_kpis(document: Document, customers: CustomersSpec) -> None:
             where = [*place, "expression"]
             check_names(document, where, used, known)
             refuse_guarded(document, where, used, customers.customer_columns(), _USE)
+            columns = {**customer_table_types(customers), "as_of": "DATE"}
+            kind = feature_type(bound_type(document, where, kpi.expression, columns, "customers"))
+            if kind not in ("DOUBLE", "BOOLEAN"):
+                raise document.error(
+                    where,
+                    f"it is of type {kind}, and a KPI is made of numbers or of what is true or "
+                    "false: compare it with something, or cast it",
+                )
 
 
 def check_goals(document: Document, spec: SegmentationSpec, customers: CustomersSpec) -> None:

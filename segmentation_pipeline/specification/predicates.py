@@ -11,7 +11,7 @@ from segmentation_pipeline.specification.customers import CustomersSpec
 from segmentation_pipeline.specification.expectations import CUSTOMERS_ALIAS, RowExpectation
 from segmentation_pipeline.specification.expressions import qualified_columns
 from segmentation_pipeline.specification.reading import Document, Place, nearest
-from segmentation_pipeline.specification.references import check_names, customer_table_columns
+from segmentation_pipeline.specification.references import check_names, customer_table_types
 from segmentation_pipeline.warehouse import (
     Connection,
     DatabaseError,
@@ -31,7 +31,7 @@ def check_expectations(document: Document, customers: CustomersSpec) -> None:
 
     Raises SpecificationError with the line.
     """
-    of_customers = _customers_types(customers)
+    of_customers = customer_table_types(customers)
     with open_in_memory(memory_limit="256MB", threads=1) as connection:
         _make_table(connection, _CUSTOMERS, of_customers)
         for name, source in customers.sources.items():
@@ -58,12 +58,6 @@ def check_expectations(document: Document, customers: CustomersSpec) -> None:
 
 def _types(columns: Mapping[str, ColumnSpec]) -> dict[str, str]:
     return {name: SQL_TYPES[column.type] for name, column in columns.items()}
-
-
-def _customers_types(customers: CustomersSpec) -> dict[str, str]:
-    types = _types(customers.customer_columns())
-    flags = {name: "BOOLEAN" for name in customer_table_columns(customers) if name not in types}
-    return {**flags, **types, "customer_id": "VARCHAR"}
 
 
 def _make_table(connection: Connection, name: str, columns: Columns) -> None:

@@ -6,7 +6,8 @@ with the line and the nearest name.
 
 from collections.abc import Iterable, Mapping
 
-from segmentation_pipeline.specification.columns import ColumnSpec
+from segmentation_pipeline.specification.binding import require_predicate
+from segmentation_pipeline.specification.columns import SQL_TYPES, ColumnSpec
 from segmentation_pipeline.specification.customers import CustomersSpec
 from segmentation_pipeline.specification.expressions import referenced_columns
 from segmentation_pipeline.specification.features import Aggregate
@@ -17,6 +18,13 @@ def customer_table_columns(customers: CustomersSpec) -> list[str]:
     """List the columns of the table `customers` that expressions may use, besides `as_of`."""
     flags = [f"has_{source}" for source in customers.sources]
     return ["customer_id", *customers.customer_columns(), *flags]
+
+
+def customer_table_types(customers: CustomersSpec) -> dict[str, str]:
+    """Tell the DuckDB types of the columns of `customers` that expressions may use."""
+    types = {name: SQL_TYPES[one.type] for name, one in customers.customer_columns().items()}
+    flags = {name: "BOOLEAN" for name in customer_table_columns(customers) if name not in types}
+    return {**flags, **types, "customer_id": "VARCHAR"}
 
 
 def check_names(
@@ -75,3 +83,5 @@ def check_aggregate(
         used = referenced_columns(aggregate.where)
         check_names(document, [*place, "where"], used, columns)
         refuse_guarded(document, [*place, "where"], used, columns, use)
+        types = {name: SQL_TYPES[column.type] for name, column in columns.items()}
+        require_predicate(document, [*place, "where"], aggregate.where, types, "events")

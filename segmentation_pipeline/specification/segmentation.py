@@ -19,6 +19,9 @@ from segmentation_pipeline.specification.selection import Selection
 from segmentation_pipeline.specification.sources import RESERVED_COLUMNS
 from segmentation_pipeline.specification.strategies import Strategy
 
+LONGEST_NAME = 80
+"""Letters in the name of a segment."""
+
 
 class SegmentationSpec(ClosedModel):
     """A file of `segmentations/`; the file's name is the segmentation's name."""
@@ -50,7 +53,7 @@ class SegmentationSpec(ClosedModel):
     """How much drift is too much, and what asks for a new model."""
     names: dict[
         Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*-[1-9][0-9]*$")],
-        Annotated[str, Field(min_length=1, max_length=80)],
+        Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)],
     ] = {}
     """What segments are called, by their id (`engagement-1: Keen readers`), instead of by their
     traits; a name stays with its segment until another one is given."""

@@ -294,3 +294,21 @@ def test_noise_does_not_make_a_partition_another_one():
 def test_where_nothing_is_admissible_the_reasons_are_told():
     with pytest.raises(ClusteringError, match="k_means with 2 segments: inadmissible: tiny"):
         choose_among_families([candidate("k_means", 2, reason="inadmissible: tiny")])
+
+
+def test_where_no_family_has_an_answer_what_reappears_most_surely_is_taken():
+    """A mixture or a density family alone: a partition is published, never an error."""
+    mixtures = [candidate("gaussian_mixture", k, gain=k, jaccard=k / 10) for k in (2, 3, 4)]
+    unstable = candidate("hdbscan", 3, jaccard=0.5)
+    tiny = candidate("hdbscan", 5, reason="inadmissible: tiny")
+    choice = choose_among_families([*mixtures, unstable, tiny])
+    assert choice.chosen is unstable
+    assert choice.reasons[1:] == (
+        choice.reasons[0],
+        choice.reasons[0],
+        "chosen: no family has an answer; of the admissible candidates it reappears most surely "
+        "(lowest Jaccard 0.50)",
+        "inadmissible: tiny",
+    )
+    assert choice.reasons[0].startswith("lost: 4 components describe held-out customers best")
+    assert choose_among_families(mixtures).chosen is mixtures[2]

@@ -339,3 +339,23 @@ def test_neither_row_order_nor_threads_change_a_bit(tmp_path, specify, build):
     assert len(made[0]) == 3000
     assert all(rows == made[0] for rows in made[1:])
     assert Preparation.from_json(preparation.to_json()).digest in digests
+
+
+def test_a_neural_encoding_whose_categories_are_all_rare(
+    connection, build, put_features, specify, fit
+):
+    """It has no vectors: nobody's category tells anything, and all of them are unseen."""
+    spec = specify({"town": {"encoding": {"kind": "neural"}}, "age": {}})
+    towns = ["Rome", "Oslo", None, "Rome"]
+    put_features({"customer_id": ["1", "2", "3", "4"], "town": towns, "age": [10, 20, 30, 40]})
+    preparation = fit(spec)
+    assert preparation.lookups["town"].vectors == {}
+    assert preparation.column_names == ["age"]
+
+    made = make_feature_matrix(connection, "lens", preparation, Limits(), build)
+
+    assert made.unseen_shares == {"town": 1}
+    assert made.missing_shares == {"town": 0.25, "age": 0}
+    ages = connection.sql(f"SELECT age FROM {MATRIX.sql} ORDER BY customer_id").fetchall()
+    expected = [(age - 25) / math.sqrt(125) for age in (10, 20, 30, 40)]
+    assert [age for (age,) in ages] == pytest.approx(expected, rel=1e-6)

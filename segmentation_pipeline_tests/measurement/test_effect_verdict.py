@@ -71,6 +71,13 @@ def verdict(effect=EFFECT, **changes):
         ),
         (verdict(is_final=False, corrected_p=0.2), "running: to be read on 2025-09-30"),
         (
+            verdict(is_final=False, corrected_p=None, sent_share=0.0),
+            (
+                "running: to be read on 2025-09-30; none of the 3,500 treated was sent anything "
+                "so far"
+            ),
+        ),
+        (
             verdict(None, corrected_p=None),
             (
                 "nothing to compare: fewer than 200 customers of an arm have a value, or all have "

@@ -10,7 +10,7 @@ from segmentation_pipeline.publication.manifest import manifest_digest
 def test_nothing_published(workbench):
     published = workbench.home.published
 
-    assert verify(published) == [f"{published}: nothing has been published"]
+    assert verify(published) == [f"{published}: nothing has been published yet"]
     with pytest.raises(PublicationError, match="nothing has been published yet"):
         read_published(published, "FROM segments")
 

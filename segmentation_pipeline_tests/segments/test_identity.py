@@ -167,6 +167,8 @@ def test_a_person_renames_a_segment(connection):
     [
         ("staff-3", "Readers", {}, "no segment `staff-3`; did you mean `staff-"),
         ("staff-1", " ", {}, "at least one letter"),
+        ("staff-1", "x" * 81, {}, "at most 80 letters, and this one 81"),
+        ("staff-1", " Taken ", {}, "staff-2 is called so already"),
         ("staff-1", "Readers", {"staff-1": "Fans"}, r"named in segmentations/staff\.yaml"),
         ("staff-1", "taken", {}, "staff-2 is called so already"),
     ],
