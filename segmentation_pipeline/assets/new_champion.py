@@ -1,12 +1,13 @@
 """From the warehouse to a registered model: the way of a night that has to fit one."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segmentation_pipeline.clustering.champion import Champion
+from segmentation_pipeline.clustering.found import NoCandidateError
 from segmentation_pipeline.clustering.kept_fits import Challenge, keep_fit, write_fit
 from segmentation_pipeline.clustering.model import SegmentModel
 from segmentation_pipeline.clustering.new_model import (
@@ -77,17 +78,26 @@ def fit_champion(
     def fidelity(features: Sequence[RawFeature], labels: Labels) -> float:
         return short_rule_fidelity(features, labels, seed=spec.clustering.seed)
 
+    old = _model_that_may_go_on(connection, home, name, build)
     if spec.clustering.rules is None:
-        found = find(spec, training, limits, fidelity=fidelity, progress=progress)
+        try:
+            found = find(spec, training, limits, fidelity=fidelity, progress=progress)
+        except NoCandidateError as error:
+            if old is None:
+                raise
+            rows = candidate_rows(error.candidates, {})
+            return _go_on(connection, home, name, build, old, rows, "no new candidate may be taken")
         made = judged_model(spec, training, found, limits, progress=progress)
     else:
         model = rules_model(spec.clustering.rules, training.sample)
         table = fitting_features(name, spec)
         labels = rule_labels(connection, model, table, seed=spec.clustering.seed, limit=SAMPLE_ROWS)
         made = given_model(spec, training, model, labels.astype(np.intp), limits, fidelity=fidelity)
-    old = _model_that_goes_on(connection, home, name, build, made)
-    if old is not None:
-        return _go_on(connection, home, name, build, made, old)
+    lack = _lack(made)
+    if old is not None and lack is not None:
+        why = f"of the new candidates the best {lack}"
+        rows = candidate_rows(made.candidates, made.judgement.nulls)
+        return _go_on(connection, home, name, build, old, rows, why)
     record = register_champion(
         connection,
         home.models,
@@ -105,15 +115,21 @@ def fit_champion(
     return record, "fitted on this night's customers"
 
 
-def _model_that_goes_on(
-    connection: Connection, home: Home, name: str, build: Build, made: NewModel
+def _lack(made: NewModel) -> str | None:
+    """Say what a new model lacks to be more than a cut through a continuum; None if nothing."""
+    verdict = made.judgement.verdict
+    if verdict.word not in ("supported", "weak"):
+        return f"is {verdict.word}"
+    if verdict.evidence is not None and not verdict.evidence.stability.stable:
+        return f"doesn't come back (lowest Jaccard {verdict.evidence.stability.worst:.2f})"
+    return None
+
+
+def _model_that_may_go_on(
+    connection: Connection, home: Home, name: str, build: Build
 ) -> Champion | None:
     """Find the model before, where the YAML prefers it to a cut through a continuum."""
-    word = made.judgement.verdict.word
-    if home.segmentations[name].clustering.if_continuum != "keep_model" or word in (
-        "supported",
-        "weak",
-    ):
+    if home.segmentations[name].clustering.if_continuum != "keep_model":
         return None
     record = champion(connection, name, build.as_of)
     if record is None:
@@ -128,13 +144,20 @@ def _model_that_goes_on(
 
 
 def _go_on(
-    connection: Connection, home: Home, name: str, build: Build, made: NewModel, old: Champion
+    connection: Connection,
+    home: Home,
+    name: str,
+    build: Build,
+    old: Champion,
+    candidates: Sequence[dict[str, Any]],
+    why: str,
 ) -> tuple[ModelRecord, str]:
-    """Put the model before in force under the changed YAML, with the features that it knows."""
-    word = made.judgement.verdict.word
+    """Put the model before in force under the changed YAML, with the features that it knows.
+
+    `candidates` are rows of `model_candidates`, none of which is taken, for the reason `why`.
+    """
     reason = (
-        f"model version {old.record.model_version} goes on: of the new candidates the best is "
-        f"{word}, and `if_continuum` is keep_model"
+        f"model version {old.record.model_version} goes on: {why}, and `if_continuum` is keep_model"
     )
     spec, limits = home.segmentations[name], home.customers.limits
     preparation = Preparation.from_json(old.preparation)
@@ -142,11 +165,10 @@ def _go_on(
     grouped = grouped_features(name, spec)
     make_feature_matrix(connection, name, preparation, limits, build, features=grouped)
     make_fitting_matrix(connection, name, spec, build)
-    candidates = tuple(
-        replace(one, is_chosen=False, reason=f"lost: {reason}") if one.is_chosen else one
-        for one in made.candidates
-    )
-    rows = candidate_rows(candidates, made.judgement.nulls)
+    rows = [
+        {**row, "is_chosen": False, "reason": f"lost: {reason}"} if row["is_chosen"] else row
+        for row in candidates
+    ]
     # The centres that are there are those of the night before, whose model goes on.
     centres = read_batches(connection, f"FROM {Table(name, 'segment_model').sql}").read_all()
     record = register_champion(

@@ -1,5 +1,6 @@
 """How a run ended, read from Dagster's events: what failed, and what only warns."""
 
+import re
 from collections.abc import Sequence
 
 import dagster as dg
@@ -59,9 +60,15 @@ def _is_first_load(evaluation: dg.AssetCheckEvaluation) -> bool:
 
 def _said(class_name: str | None, message: str) -> str:
     """Leave out the class name in front of a message of ours, which stands for itself."""
-    ours = {error.__name__ for error in PipelineError.__subclasses__()} | {"PipelineError"}
     text = message.strip()
-    for prefix in (f"segmentation_pipeline.errors.{class_name}: ", f"{class_name}: "):
-        if class_name in ours:
-            text = text.removeprefix(prefix)
-    return text
+    if class_name not in _names_of(PipelineError):
+        return text
+    return re.sub(rf"^(segmentation_pipeline\.[\w.]+\.)?{class_name}: ", "", text)
+
+
+def _names_of(error: type[Exception]) -> set[str]:
+    """Name a class of errors and all that are made from it."""
+    names = {error.__name__}
+    for special in error.__subclasses__():
+        names |= _names_of(special)
+    return names

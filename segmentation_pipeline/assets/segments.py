@@ -19,7 +19,11 @@ from segmentation_pipeline.assets.table_results import contract_checks, table_re
 from segmentation_pipeline.clustering.champion import require_champion
 from segmentation_pipeline.clustering.kept_effects import Found, effect_of
 from segmentation_pipeline.contracts import CONTRACTS
-from segmentation_pipeline.features import Preparation, sampled_distance_shares
+from segmentation_pipeline.features import (
+    Preparation,
+    kept_preparation,
+    sampled_distance_shares,
+)
 from segmentation_pipeline.reports import distance_share_chart, migration_chart
 from segmentation_pipeline.segments.identity import (
     make_segment_registry,
@@ -35,6 +39,7 @@ from segmentation_pipeline.segments.tables import (
     make_segment_category_shares,
     make_segment_profiles,
     make_segments,
+    with_uses,
 )
 from segmentation_pipeline.specification.home import Home
 from segmentation_pipeline.warehouse import (
@@ -99,8 +104,9 @@ def build_segment_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]
         with workshop.step(context) as (connection, build):
             require_builds(connection, [features, members], build.as_of)
             limit = workshop.home.customers.limits.table_customers
+            told = with_uses(spec, kept_preparation(connection, name))
             rows = make_segment_profiles(
-                connection, name, spec, limit, build, smallest_group=smallest_group
+                connection, name, told, limit, build, smallest_group=smallest_group
             )
             table = Table(name, "segment_profiles")
             traits = (
@@ -123,8 +129,9 @@ def build_segment_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]
         """Each segment by its categorical features, next to everybody."""
         with workshop.step(context) as (connection, build):
             require_builds(connection, [features, members], build.as_of)
+            told = with_uses(spec, kept_preparation(connection, name))
             rows = make_segment_category_shares(
-                connection, name, spec, build, smallest_group=smallest_group
+                connection, name, told, build, smallest_group=smallest_group
             )
             table = Table(name, "segment_category_shares")
             return table_result(connection, table, rows, build)

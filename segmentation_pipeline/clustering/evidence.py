@@ -146,14 +146,15 @@ def gather_evidence(
         parameters: what tells the candidate from the family's others.
         assigned: segments (m,) of the sample's customers, -1 for noise.
         fit_predict: refits the candidate on other rows.
-        reason: why the candidate is inadmissible whatever its figures, or nothing.
+        reason: why the candidate is inadmissible whatever its figures, or nothing. Rules may leave
+            as many customers out as they like.
         workers: threads; they change nothing.
 
     """
     labels = assigned.astype(np.intp)
     numbers, sizes = np.unique(labels[labels != NOISE], return_counts=True)
     noise = float(np.mean(labels == NOISE))
-    if not reason and noise > LARGEST_NOISE_SHARE:
+    if not reason and noise > LARGEST_NOISE_SHARE and algorithm != "rules":
         reason = (
             f"inadmissible: {noise:.0%} of the customers are noise, "
             f"more than {LARGEST_NOISE_SHARE:.0%}"

@@ -42,6 +42,8 @@ from segmentation_pipeline.errors import ClusteringError
 from segmentation_pipeline.specification.clustering import Algorithm
 
 Progress = Callable[[str], None]
+_DENSE: tuple[Algorithm, ...] = ("dbscan", "hdbscan")
+"""Families that find their own number of segments, and none where there is one crowd."""
 
 
 def search(
@@ -74,9 +76,9 @@ def search(
         progress: gets a phrase when something has been done.
 
     Where there are fewer distinct customers than the least number of segments, or density families
-    alone find no two groups, everyone is in one segment. A candidate that isn't begun since the time is spent is listed with that reason; the
-    first family is always finished. Memory: the matrix once more for each worker, n labels a
-    candidate.
+    alone find no two groups, everyone is in one segment. A candidate that isn't begun since the
+    time is spent is listed with that reason; the first family is always finished. Memory: the
+    matrix once more for each worker, n labels a candidate.
 
     Raises ClusteringError for a matrix that is empty or not finite, and for too few customers;
     NoCandidateError where no candidate is admissible.
@@ -86,9 +88,7 @@ def search(
     least = min(limits.ks)
     distinct = count_distinct(matrix, least, similarity)
     if distinct < least:
-        return one_segment(
-            matrix, _alike(len(matrix), distinct, least), limits, similarity, seed
-        )
+        return one_segment(matrix, _alike(len(matrix), distinct, least), limits, similarity, seed)
     ks = [k for k in limits.ks if k <= len(matrix) // 2]
     if not ks:
         raise ClusteringError(
@@ -114,7 +114,7 @@ def search(
         )
         candidates += _measured(family, fits, matrix, shared, limits, seed, workers, progress)
         candidates += _missing(family, fits, limits, len(matrix), similarity)
-    if all(one.fit is None for one in candidates):
+    if all(one.fit is None and one.algorithm in _DENSE for one in candidates):
         reason = "no algorithm of the specification finds two dense groups of customers"
         return one_segment(matrix, reason, limits, similarity, seed, candidates)
     return choose_found(candidates, families, sample, seed, handicap, fidelity, limits)
@@ -203,7 +203,7 @@ def _missing(
     family: Family, fits: Sequence[Fit], limits: Limits, rows: int, similarity: Similarity
 ) -> list[Candidate]:
     """List what a family could not fit."""
-    if family.algorithm in ("dbscan", "hdbscan"):
+    if family.algorithm in _DENSE:
         if fits:
             return []
         reason = "not fitted: it finds no two dense groups of customers"

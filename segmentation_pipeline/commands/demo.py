@@ -9,7 +9,10 @@ from segmentation_pipeline.commands.terminal import console, errors_to_exit_stat
 
 
 def demo(
-    home: Annotated[Path, typer.Option(help="The folder to make; empty, or an earlier demo.")],
+    home: Annotated[
+        Path,
+        typer.Option(help="The folder to make; empty, or an earlier demo.", file_okay=False),
+    ],
     customers: Annotated[int, typer.Option(min=50, help="How many customers.")] = 300,
     days: Annotated[int, typer.Option(min=1, help="How many nights, the last 2025-06-30.")] = 7,
     seed: Annotated[int, typer.Option(help="Of every random choice.")] = 7,

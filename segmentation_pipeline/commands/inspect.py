@@ -5,7 +5,12 @@ from typing import Annotated
 
 import typer
 
-from segmentation_pipeline.commands.terminal import CURRENT, console, errors_to_exit_status
+from segmentation_pipeline.commands.terminal import (
+    CURRENT,
+    console,
+    errors_to_exit_status,
+    today,
+)
 from segmentation_pipeline.errors import PipelineError
 
 
@@ -26,7 +31,7 @@ def inspect(
         from segmentation_pipeline.ingestion.first_segmentation import propose_segmentation
         from segmentation_pipeline.ingestion.inspecting import propose_customers
 
-        customers = propose_customers(home, files)
+        customers = propose_customers(home, files, today())
         if not write:
             typer.echo(customers)
             return

@@ -23,6 +23,7 @@ def refit(
 ) -> None:
     """Ask for another model of a segmentation; the next night fits it as a challenger."""
     with errors_to_exit_status():
+        from segmentation_pipeline.clustering.registry import champion
         from segmentation_pipeline.lock import hold_lock
         from segmentation_pipeline.measurement.refit_requests import ask_for_refit
         from segmentation_pipeline.warehouse import open_warehouse
@@ -34,10 +35,10 @@ def refit(
             open_warehouse(spec.warehouse) as connection,
         ):
             newest = ask_for_refit(connection, name, reason)
+            model = None if newest is None else champion(connection, name, newest)
         if newest is None:
             console.print(f"{name} has no model yet: the first night fits one anyway.")
-        else:
-            console.print(
-                f"{name}: the next night, or {newest} run again, fits another model.",
-                highlight=False,
-            )
+            return
+        # Run again, the night whose customers made the model makes the same one.
+        again = "" if model and model.as_of == newest else f", or {newest} run again,"
+        console.print(f"{name}: the next night{again} fits another model.", highlight=False)

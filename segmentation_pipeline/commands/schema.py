@@ -11,10 +11,15 @@ from segmentation_pipeline.specification.schema import SCHEMAS, json_schema
 
 
 def schema(
-    folder: Annotated[Path, typer.Option(help="Where to write the JSON Schemas.")] = CURRENT,
+    folder: Annotated[
+        Path, typer.Option(help="Where to write the JSON Schemas.", file_okay=False)
+    ] = CURRENT,
     contracts: Annotated[
         Path | None,
-        typer.Option(help="A file to write the contracts of the published tables to, instead."),
+        typer.Option(
+            help="A file to write the contracts of the published tables to, instead.",
+            dir_okay=False,
+        ),
     ] = None,
 ) -> None:
     """Write the JSON Schemas of customers.yaml and segmentations/*.yaml, for your editor."""

@@ -51,7 +51,7 @@ def make_demo(
         raise PipelineError(f"a demo needs customers and days: got {customers} and {days}")
     scenario = scenario_named(drift)
     population = Population(customers, days, scenario)
-    texts = packaged_files(file_format, population.stranger_share)
+    texts = packaged_files(file_format, population.first_night, population.stranger_share)
     _refuse_foreign_folder(home, texts)
     staging = home / _STAGING
     shutil.rmtree(staging, ignore_errors=True)

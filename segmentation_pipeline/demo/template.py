@@ -2,10 +2,11 @@
 
 They are written for CSV. On a line that ends in the comment `# csv or parquet`, every `csv` before
 the comment becomes `parquet` in a home whose files are Parquet. Of many nights, a home has rows of
-so many people who left or are still to join that `customers.yaml` must allow them. All else is
-copied as it is.
+so many people who left or are still to join that `customers.yaml` must allow them, and nights
+before the first one that is written there. All else is copied as it is.
 """
 
+import datetime as dt
 import math
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -13,6 +14,7 @@ from typing import Literal
 
 FileFormat = Literal["csv", "parquet"]
 FORMAT_COMMENT = "# csv or parquet"
+_FIRST_NIGHT = dt.date(2025, 1, 1)
 _ALLOWED_STRANGERS = 0.04
 """Well below 5 %, which a source allows that doesn't say otherwise."""
 _LINES_OF_SOURCES = (
@@ -22,9 +24,12 @@ _LINES_OF_SOURCES = (
 """One of the survey, one of the web source; neither stands anywhere else."""
 
 
-def packaged_files(file_format: FileFormat, stranger_share: float = 0.0) -> dict[str, str]:
+def packaged_files(
+    file_format: FileFormat, first_night: dt.date, stranger_share: float = 0.0
+) -> dict[str, str]:
     """Path below the home -> text, for all YAML files of the example home.
 
+    Nights go from `nights.first` as it is written there, or from `first_night` if that is earlier.
     `stranger_share` is the share of rows that may be of people who are no customers.
     """
     root = files("segmentation_pipeline.demo") / "home"
@@ -32,6 +37,10 @@ def packaged_files(file_format: FileFormat, stranger_share: float = 0.0) -> dict
         path: in_format(file.read_text(encoding="utf-8"), file_format)
         for path, file in _walk(root, "")
     }
+    if first_night < _FIRST_NIGHT:
+        texts["customers.yaml"] = texts["customers.yaml"].replace(
+            f"  first: {_FIRST_NIGHT}\n", f"  first: {first_night}\n"
+        )
     if stranger_share > _ALLOWED_STRANGERS:
         tenths = min(10, math.ceil(10 * stranger_share))
         allowed = f"    maximum_orphan_share: {tenths / 10}\n"

@@ -17,7 +17,7 @@ def propose_segmentation(customers: str) -> str:
     there are their count, their recency and the sums of their numbers; keys and what is personal or
     sensitive do not, nor does a column's only category. Counts enter by their logarithm and sums
     within their 1 % and 99 % quantiles: the few customers who buy most would else be segments of
-    their own. Raises SourceError where nothing can be a feature.
+    their own. Raises SourceError where nothing can make segments.
     """
     spec = CustomersSpec.model_validate(yaml.safe_load(customers))
     keys = key_parts(spec.sources[spec.customers.base].key)
@@ -58,10 +58,10 @@ def propose_segmentation(customers: str) -> str:
                 f"    aggregate: {{source: {on_one_line(source)}, {function}}}",
                 *([f"    {shape}"] if shape else []),
             ]
-    if not features:
+    if not any("criterion:" in line for line in features):
         raise SourceError(
-            "no column can be a feature: no number, no category and no events; correct the types "
-            "in customers.yaml"
+            "no column can make segments: no number, no category of several values, no events. "
+            "Nothing was written; without --write it shows what the columns seem to be"
         )
     return "\n".join(
         [

@@ -3,18 +3,20 @@
 What is guessed says so beside it. No value of a column that looks personal is read out.
 """
 
+import datetime as dt
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from segmentation_pipeline.errors import SourceError
-from segmentation_pipeline.ingestion.files import digest_file
+from segmentation_pipeline.ingestion.files import digest_file, file_date
 from segmentation_pipeline.ingestion.incoming import value_column
 from segmentation_pipeline.ingestion.profiling import profile_column
 from segmentation_pipeline.ingestion.proposing import Inspected, written
 from segmentation_pipeline.ingestion.reading import explained, open_file
 from segmentation_pipeline.ingestion.sniffing import sniff
+from segmentation_pipeline.ingestion.typing_sql import Marks
 from segmentation_pipeline.specification.answers import without_accents
 from segmentation_pipeline.specification.sources import RESERVED_COLUMNS, SourceSpec
 from segmentation_pipeline.warehouse import Connection, open_in_memory
@@ -31,19 +33,20 @@ _DIGITS = re.compile(r"[\d-]*\d")
 _IDENTIFIER = re.compile(r"(^|_)(id|key|code|uuid|number|no|nr)$")
 
 
-def propose_customers(home_path: Path, paths: Sequence[Path]) -> str:
+def propose_customers(home_path: Path, paths: Sequence[Path], today: dt.date) -> str:
     """Propose a customers.yaml for the files of a home, as YAML text with remarks.
 
     The files lie below `home_path`. The text loads as a specification, and what it proposes can be
-    loaded by a night; lines that say DECIDE need a person. Raises SourceError where a file lies
-    elsewhere, is empty, damaged, or in no format that is known.
+    loaded by a night, the first one of the latest date in the files, `today` at the most; lines
+    that say DECIDE need a person. Raises SourceError where a file lies elsewhere, is empty,
+    damaged, or in no format that is known.
     """
     if not paths:
         raise SourceError("no file to inspect; name one or more")
     home = home_path.resolve()
     with TemporaryDirectory() as folder, open_in_memory(spill=Path(folder)) as connection:
         inspected = {
-            name: _inspect(connection, home, group, number)
+            name: _inspect(connection, home, group, number, today)
             for number, (name, group) in enumerate(_grouped(home, paths).items())
         }
     for one in inspected.values():
@@ -76,12 +79,21 @@ def _date_format(paths: Sequence[Path]) -> str | None:
     """Find where the date stands in the names of a group, as strptime reads the whole name."""
     for digits, code in ((r"\d{4}-\d{2}-\d{2}", "%Y-%m-%d"), (r"\d{8}", "%Y%m%d")):
         formats = {re.sub(digits, code, path.name, count=1) for path in paths}
-        if len(formats) == 1 and "%" in (one := formats.pop()):
+        if len(formats) == 1 and "%" in (one := formats.pop()) and _tells_dates(one, paths):
             return one
     return None
 
 
-def _inspect(connection: Connection, home: Path, group: Sequence[Path], number: int) -> Inspected:
+def _tells_dates(file_name: str, paths: Sequence[Path]) -> bool:
+    try:
+        return bool([file_date(file_name, path) for path in paths])
+    except SourceError:
+        return False
+
+
+def _inspect(
+    connection: Connection, home: Path, group: Sequence[Path], number: int, today: dt.date
+) -> Inspected:
     """Look at a group of files by the last of them."""
     found = max(group)
     sniffed = sniff(home, found)
@@ -101,12 +113,17 @@ def _inspect(connection: Connection, home: Path, group: Sequence[Path], number: 
         connection.execute(
             f"CREATE TEMP TABLE {table} AS SELECT * FROM ({opened.typed.sql}) LIMIT {JUDGED_ROWS}"
         )
+    marks = Marks(source.decimal_mark, source.thousands_mark)
     profiles = {
-        name: profile_column(connection, table, value_column(name), name) for name in columns
+        name: profile_column(connection, table, value_column(name), name, marks, today)
+        for name in columns
     }
     connection.execute(f"DROP TABLE {table}")
+    date_format = None
     if len(group) > 1:
         relative = Path(_pattern(found)).relative_to(home).as_posix()
+        date_format = _date_format(group)
+    dates = [file_date(date_format, path) for path in group] if date_format else []
     return Inspected(
         relative,
         sniffed,
@@ -114,7 +131,8 @@ def _inspect(connection: Connection, home: Path, group: Sequence[Path], number: 
         profiles,
         [*sniffed.remarks],
         is_sampled=any(one.rows >= JUDGED_ROWS for one in profiles.values()),
-        date_format=_date_format(group) if len(group) > 1 else None,
+        date_format=date_format,
+        latest_file=max((date for date in dates if date <= today), default=None),
     )
 
 

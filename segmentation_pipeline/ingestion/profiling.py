@@ -3,13 +3,15 @@
 Judged by the first rows of a file, read as text by the reader that nights use.
 """
 
+import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from segmentation_pipeline.ingestion.seeming_answers import SeemingAnswer, seeming_answer
-from segmentation_pipeline.specification.columns import ColumnType
+from segmentation_pipeline.ingestion.typing_sql import Marks, typed_text
+from segmentation_pipeline.specification.columns import ColumnSpec, ColumnType
 from segmentation_pipeline.warehouse import Connection, literal, quote
 
 _ENOUGH = 0.95
@@ -49,7 +51,7 @@ class Profile:
     categories: tuple[str, ...] = ()
     is_personal: bool = False
     has_leading_zeros: bool = False
-    latest: str | None = None
+    latest: dt.date | None = None
     remarks: tuple[str, ...] = ()
     answer: Mapping[str, Any] = field(default_factory=dict)
     """Settings of a column that seems to hold answers of a survey."""
@@ -60,10 +62,13 @@ class Profile:
         return self.missing == 0 and self.different == self.rows
 
 
-def profile_column(connection: Connection, relation: str, column: str, name: str) -> Profile:
+def profile_column(
+    connection: Connection, relation: str, column: str, name: str, marks: Marks, today: dt.date
+) -> Profile:
     """Judge a column of texts: `column` is its quoted name in `relation`, `name` its proposed one.
 
-    Blank and missing values count as missing.
+    Blank and missing values count as missing. `marks` are those of the file's numbers; what they
+    leave unreadable is proposed as a text. The latest date is none after `today`.
     """
     text = f"nullif(trim({column}), '')"
     plain = r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?"
@@ -96,16 +101,19 @@ def profile_column(connection: Connection, relation: str, column: str, name: str
     listed = ", ".join(f"{sql} AS {quote(key)}" for key, sql in wanted.items())
     (row,) = connection.execute(f"SELECT {listed} FROM {values}").fetchall()
     counts = dict(zip(wanted, (int(count) for count in row), strict=True))
-    return _judge(connection, values, name, counts)
+    seeming = _judge(connection, values, name, counts, today)
+    return _as_it_is_read(connection, values, seeming, counts, marks)
 
 
-def _judge(connection: Connection, source: str, name: str, counts: dict[str, int]) -> Profile:
+def _judge(
+    connection: Connection, source: str, name: str, counts: dict[str, int], today: dt.date
+) -> Profile:
     present = counts["present"]
     missing = counts["rows"] - present
     kind: ColumnType = "text"
     formats: tuple[str, ...] = ()
     remarks: list[str] = []
-    latest: str | None = None
+    latest: dt.date | None = None
     answer: Mapping[str, Any] = {}
     enough = present * _ENOUGH
     is_number = counts["number"] >= enough and present > 0
@@ -115,11 +123,11 @@ def _judge(connection: Connection, source: str, name: str, counts: dict[str, int
     elif max(counts["date"], counts["time"]) >= enough:
         kind = "date" if counts["date"] >= counts["time"] else "timestamp"
         cast = "DATE" if kind == "date" else "TIMESTAMPTZ"
-        latest = _latest(connection, source, f"TRY_CAST(v AS {cast})")
+        latest = _latest(connection, source, f"TRY_CAST(v AS {cast})", today)
     elif found := _date_formats(connection, source, counts):
         formats, remarks = found[:1], _ambiguity(found)
         kind = "timestamp" if "%H" in formats[0] else "date"
-        latest = _latest(connection, source, f"try_strptime(v, {literal(formats[0])})")
+        latest = _latest(connection, source, f"try_strptime(v, {literal(formats[0])})", today)
     elif is_personal := _seems_personal(name, counts, is_number=is_number):
         remarks.append("looks personal: never published, logged or reported")
     elif counts["boolean"] == present:
@@ -140,6 +148,36 @@ def _judge(connection: Connection, source: str, name: str, counts: dict[str, int
         kind, counts["rows"], missing, counts["different"], formats, categories, is_personal,
         counts["zeros"] > 0, latest, tuple(remarks), answer,
     )  # fmt: skip
+
+
+def _as_it_is_read(
+    connection: Connection, source: str, seeming: Profile, counts: dict[str, int], marks: Marks
+) -> Profile:
+    """Take a type back by which a night could not read nearly all values.
+
+    A column may be written otherwise than the file's others (814,33 beside 34.27), and have numbers
+    that are too large for an integer.
+    """
+    kind = seeming.type
+    for tried in ("integer", "number") if kind == "integer" else (kind,):
+        settings = {"type": tried, "formats": seeming.formats, **seeming.answer}
+        read = typed_text(ColumnSpec.model_validate(settings), "v", marks).sql
+        ((found,),) = connection.execute(
+            f"SELECT coalesce(sum(n) FILTER (v IS NOT NULL AND ({read}) IS NOT NULL), 0)"
+            f" FROM {source}"
+        ).fetchall()
+        if found >= counts["present"] * _ENOUGH:
+            return replace(seeming, type=tried)
+    is_category = _seems_category(counts)
+    return replace(
+        seeming,
+        type="category" if is_category else "text",
+        formats=(),
+        categories=_categories(connection, source) if is_category else (),
+        latest=None,
+        remarks=(f"DECIDE: seems to be a {kind}, but is not written as the file's others are",),
+        answer={},
+    )
 
 
 def _seems_personal(name: str, counts: dict[str, int], *, is_number: bool) -> bool:
@@ -192,11 +230,12 @@ def _ambiguity(formats: Sequence[str]) -> list[str]:
     return [f"DECIDE: all values are also dates by {others}"]
 
 
-def _latest(connection: Connection, source: str, date: str) -> str | None:
-    (row,) = connection.execute(
-        f"SELECT CAST(CAST(max({date}) AS DATE) AS VARCHAR) FROM {source}"
+def _latest(connection: Connection, source: str, time: str, today: dt.date) -> dt.date | None:
+    date = f"CAST({time} AS DATE)"
+    ((latest,),) = connection.execute(
+        f"SELECT max({date}) FILTER (WHERE {date} <= {literal(today)}) FROM {source}"
     ).fetchall()
-    return None if row[0] is None else str(row[0])
+    return None if latest is None else dt.date.fromisoformat(str(latest))
 
 
 def _categories(connection: Connection, source: str) -> tuple[str, ...]:

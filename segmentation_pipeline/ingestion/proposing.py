@@ -1,5 +1,6 @@
 """What seems to be, written as YAML with remarks for the person who corrects it."""
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,16 +31,20 @@ class Inspected:
     """Whether the file has more rows than were looked at."""
     date_format: str | None = None
     """Where the date stands in the names of several files."""
+    latest_file: dt.date | None = None
+    """The latest date in their names."""
+
+    @property
+    def latest(self) -> dt.date | None:
+        """The latest date that it tells a night: of its files, or of its events."""
+        if self.kind == "crm":
+            return self.latest_file
+        return None if self.time is None else self.profiles[self.time].latest
 
 
 def written(inspected: Mapping[str, Inspected]) -> str:
     """Write the customers.yaml of inspected files, by the names of their sources."""
-    latest = [
-        profile.latest
-        for one in inspected.values()
-        for name, profile in one.profiles.items()
-        if name == one.time and profile.latest
-    ]
+    latest = [one.latest for one in inspected.values() if one.latest is not None]
     first = max(latest, default="2025-01-01")
     lines = [
         "# Proposed from files; correct it, then run `segmentation check`. A line that says DECIDE",

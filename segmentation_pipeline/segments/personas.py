@@ -24,7 +24,7 @@ from segmentation_pipeline.segments.outside import (
     unknown_id,
 )
 from segmentation_pipeline.segments.segment_sample import read_segment_sample, segment_sizes
-from segmentation_pipeline.segments.tables import described_features
+from segmentation_pipeline.segments.tables import described_features, withheld_segments
 from segmentation_pipeline.segments.trait_names import outdated_names
 from segmentation_pipeline.segments.typical import medoid, typical_attributes
 from segmentation_pipeline.segments.wording import feature_words, told_figures, unit_words
@@ -41,6 +41,7 @@ _NOTHING: Mapping[Origin, str] = {
     "web": "Nothing that they do on the web is among what sets them apart most.",
     "crm": "Nothing in the CRM is among what sets them apart most.",
 }
+_WITHHELD = "figures are withheld, since those of a small group could be computed from them"
 _VERDICT_WORDS = {
     "continuum": ", cut from a continuum",
     "weak": ", weakly set off from the others",
@@ -73,7 +74,7 @@ def make_segment_personas(
     segments = _rows(connection, Table(name, "segments"))
     traits = _rows(connection, Table(name, "segment_traits"))
     profiles = _rows(connection, Table(name, "segment_profiles"))
-    outdated = outdated_names(connection, name, traits)
+    outdated, withheld = outdated_names(connection, name, traits), withheld_segments(profiles)
     # Age and education are neither wanted, done nor paid: they are told among the traits.
     origins = {
         feature_name: feature_origin(feature_name, spec, home.customers)
@@ -108,20 +109,25 @@ def make_segment_personas(
             )
             known = [one for one in profiles if one["segment_id"] == segment_id]
             row |= {
-                "headline": headline(segment, own),
+                "headline": headline(segment, own, is_withheld=segment_id in withheld),
                 "typical_customer": typical.get(segment_id),
-                "wants": _told("survey", own, origins),
-                "behaves": _told("web", own, origins),
-                "worth": _told("crm", own, origins, _money(known, own, spec, floor)),
+                "wants": _told("survey", own, known, origins),
+                "behaves": _told("web", own, known, origins),
+                "worth": _told("crm", own, known, origins, _money(known, own, spec, floor)),
             }
         rows.append(row)
     return write_rows(connection, Table(name, "segment_personas"), _SCHEMA, rows, build)
 
 
-def headline(segment: Row, traits: Sequence[Row]) -> str:
-    """Say in one sentence how large a segment is, and what sets it apart most."""
+def headline(segment: Row, traits: Sequence[Row], *, is_withheld: bool = False) -> str:
+    """Say in one sentence how large a segment is, and what sets it apart most.
+
+    `is_withheld` where figures are not shown: then nobody can say that nothing sets it apart.
+    """
     verdict = _VERDICT_WORDS.get(segment["verdict"] or "", "")
     size = f"{segment['customers']:,} customers, {segment['share']:.0%} of all{verdict}"
+    if not traits and is_withheld:
+        return f"{size}: {_WITHHELD}."
     if not traits:
         return f"{size}: nothing that was looked at sets them apart for certain."
     told = traits[0]["sentence"].replace(": ", ", ", 1)
@@ -148,6 +154,7 @@ def _undescribed(segment: Row, name: str) -> str:
 def _told(
     origin: Origin,
     traits: Sequence[Row],
+    profiles: Sequence[Row],
     origins: Mapping[str, Origin | None],
     others: Sequence[str] = (),
 ) -> str | None:
@@ -155,7 +162,10 @@ def _told(
     if origin not in origins.values():
         return None
     own = [trait for trait in traits if origins.get(trait["feature"]) == origin]
-    sentences = [trait["sentence"] for trait in own[:_MOST_TOLD]] or [_NOTHING[origin]]
+    nothing = _NOTHING[origin]
+    if any(row["is_suppressed"] and origins.get(row["feature"]) == origin for row in profiles):
+        nothing = f"{_WITHHELD.capitalize()}."
+    sentences = [trait["sentence"] for trait in own[:_MOST_TOLD]] or [nothing]
     return " ".join([*sentences, *others])
 
 

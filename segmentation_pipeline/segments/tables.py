@@ -1,10 +1,11 @@
 """The tables that describe a segmentation's segments, made from who belongs where."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
+from segmentation_pipeline.features import Preparation
 from segmentation_pipeline.segments.outside import described_customers, outside_labels
 from segmentation_pipeline.segments.profiles import (
     category_share_rows,
@@ -142,7 +143,10 @@ def make_segments(
     expected = {segment_id: float(sure) for segment_id, _, sure in counted}
     present = [segment_id for segment_id in ids if segment_id in sizes]
     outside = outside_labels(name)
-    labels = dict(outside) | name_segments(connection, name, spec, present, traits, given_labels)
+    withheld = withheld_segments(_rows(connection, Table(name, "segment_profiles")))
+    labels = dict(outside) | name_segments(
+        connection, name, spec, present, traits, given_labels, withheld
+    )
     total = sum(sizes.values())
     listed = [*ids, *(segment_id for segment_id in sizes if segment_id not in ids)]
     (judged,) = _rows(connection, Table(name, "structure_verdict"))
@@ -166,6 +170,31 @@ def make_segments(
 def described_features(spec: SegmentationSpec) -> Mapping[str, FeatureSpec]:
     """Choose the features that profiles tell: those that make or describe the segments."""
     return {name: feature for name, feature in spec.features.items() if feature.use != "input"}
+
+
+def withheld_segments(profiles: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Find the segments of which a figure that may set them apart is not shown."""
+    return {
+        row["segment_id"] for row in profiles if row["is_suppressed"] and row["use"] == "clustering"
+    }
+
+
+def with_uses(spec: SegmentationSpec, preparation: Preparation) -> SegmentationSpec:
+    """The specification by what its features do: one that was left out of the distance describes.
+
+    A segment would else be named twice after the same thing, where one feature copies another.
+    Rules have no distance that a feature could be left out of.
+    """
+    used = {row.feature for row in preparation.scalings}
+    if not used:
+        return spec
+    features = {
+        name: feature.model_copy(update={"use": "profile"})
+        if feature.use == "clustering" and name not in used
+        else feature
+        for name, feature in spec.features.items()
+    }
+    return spec.model_copy(update={"features": features})
 
 
 def _typed_sizes(name: str) -> Table:

@@ -17,6 +17,7 @@ from segmentation_pipeline.warehouse import Connection, transaction
 
 EVERYBODY = "Everybody"
 """What the only segment is called."""
+_LIKE_EVERYBODY = ", like everybody"
 _MOST_TRAITS = 3
 _NAME_TRAITS_SQL = """
 CREATE TABLE IF NOT EXISTS core.segment_name_traits (
@@ -38,12 +39,14 @@ def name_segments(
     segments: Sequence[str],
     traits: Sequence[Row],
     given: Mapping[str, str],
+    withheld: Set[str] = frozenset(),
 ) -> dict[str, str]:
     """Name each segment that has no name yet; returns what all are called now.
 
     `segments` are those with customers tonight, without noise; `traits` their rows of
-    `segment_traits`; `given` are names that business rules bring along. The traits that a name is
-    made of are kept beside it, in one transaction.
+    `segment_traits`; `given` are names that business rules bring along. Of `withheld`, figures are
+    not shown, so that nobody can say that they are like everybody. The traits that a name is made
+    of are kept beside it, in one transaction.
     """
     create_registry(connection)
     connection.execute(_NAME_TRAITS_SQL)
@@ -62,6 +65,8 @@ def name_segments(
         # Of two that would be called alike, the one that is more so gets the name.
         for one in sorted(unnamed, key=lambda one: (-_strength(own[one]), unnamed.index(one))):
             name, used = _new_name(one, spec, own[one], taken, is_only=len(segments) == 1)
+            if not used and one in withheld:
+                name = name.removesuffix(_LIKE_EVERYBODY)
             taken.add(name.casefold())
             made[one] = name
             for row in used:
@@ -141,7 +146,7 @@ def _new_name(
     # Like everybody, or in nothing unlike a segment that has the name.
     number = segment_id.rpartition("-")[2]
     if not chosen:
-        return f"Group {number}, like everybody", ()
+        return f"Group {number}{_LIKE_EVERYBODY}", ()
     first = next(_choices(traits))
     return f"{compose_name(spec, first)} (group {number})", first
 

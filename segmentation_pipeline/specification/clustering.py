@@ -129,9 +129,10 @@ class Clustering(ClosedModel):
     one; 1 where nothing is said."""
     if_continuum: Literal["publish", "keep_model"] = "publish"
     """Where no candidate is stable, or none is more than a cut through a continuum: publish the
-    best one, marked so, or go on with the model in force."""
+    best one, marked so, or go on with the model in force (also where none keeps to the limits)."""
     time_budget_seconds: Annotated[int, Field(ge=1)] = 600
-    """No further candidate is begun after so long; the table says which ones were left out."""
+    """No further family is begun after so long; the first one named is always finished, and the
+    table says which were left out."""
     seed: int = 0
     """Of every random choice."""
 

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from segmentation_pipeline.specification.alerts import Alerts
 from segmentation_pipeline.specification.closed import ClosedModel, Name, Share
 from segmentation_pipeline.specification.columns import ColumnSpec
+from segmentation_pipeline.specification.cron import Cron
 from segmentation_pipeline.specification.expectations import RowExpectation
 from segmentation_pipeline.specification.experiments import Experiments
 from segmentation_pipeline.specification.kpis import Kpi
@@ -21,7 +22,7 @@ class Nights(ClosedModel):
 
     first: dt.date
     """The first date that can be run: the first partition in Dagster."""
-    cron: str = "0 3 * * *"
+    cron: Cron = "0 3 * * *"
     """When the nightly job starts."""
     time_zone: str = "UTC"
     """The time zone of `cron`, such as Europe/Berlin."""

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from segmentation_pipeline.specification.belonging import Typing
 from segmentation_pipeline.specification.closed import ClosedModel, Name
 from segmentation_pipeline.specification.clustering import Clustering
+from segmentation_pipeline.specification.cron import Cron
 from segmentation_pipeline.specification.expressions import Expression
 from segmentation_pipeline.specification.features import (
     Criterion,
@@ -59,7 +60,7 @@ class SegmentationSpec(ClosedModel):
     traits; a name stays with its segment until another one is given."""
     strategies: dict[Name, Strategy] = {}
     """The playbook: what to do with segments that look so. The customers in no segment get none."""
-    schedule: str | None = None
+    schedule: Cron | None = None
     """A cron of its own, besides the home's night; this segmentation alone is then refreshed."""
 
     @model_validator(mode="after")

@@ -11,10 +11,12 @@ _MAY_BE_EMPTY = frozenset(
     {
         "segment_profiles",
         "segment_traits",
+        "feature_distributions",
         "segment_category_shares",
         "preprocessing_effect",
         "feature_drift",
         "challenger_nights",
+        "segment_map",
         "segment_transitions",
         "segment_movements",
         "segment_strategies",

@@ -96,6 +96,14 @@ def test_rules_make_segments_that_hold_whom_they_say(home, spending):
     assert found["Silver"] == silver
     assert sum(found.values()) == CUSTOMERS
     assert verify(home / "published") == []
+    # More than a fifth are in no segment; the figures of the others are measured all the same.
+    assert gold + silver < 0.8 * CUSTOMERS
+    stability = read_published(
+        home / "published",
+        "SELECT m.lowest_jaccard, v.lowest_jaccard FROM model_candidates m"
+        " JOIN structure_verdict v USING (segmentation) WHERE segmentation = 'tiers'",
+    )
+    assert stability == [(1.0, 1.0)]
 
 
 def test_a_continuum_keeps_the_model_where_the_yaml_says_so_and_tells(home):
@@ -120,3 +128,26 @@ def test_a_continuum_keeps_the_model_where_the_yaml_says_so_and_tells(home):
     assert [(k, chosen) for k, chosen, _ in reasons] == [(2, False)]
     assert "model version 1 goes on" in reasons[0][2]
     assert "keep_model" in reasons[0][2]
+
+
+def test_the_model_goes_on_too_where_no_candidate_keeps_to_the_limits(home):
+    write(
+        home,
+        "groups",
+        {
+            "algorithm": "k_means",
+            "segments": 2,
+            "smallest_share": 0.4999,
+            "if_continuum": "keep_model",
+        },
+    )
+    night(home, SECOND + dt.timedelta(days=1))
+
+    found = read_published(
+        home / "published",
+        "SELECT is_chosen, model_candidates.reason, is_stale, count(*) FROM model_candidates"
+        " JOIN segments USING (segmentation) WHERE segmentation = 'groups' GROUP BY ALL",
+    )
+    (is_chosen, reason, is_stale, segments) = found[0]
+    assert (is_chosen, is_stale, segments) == (False, False, 3)
+    assert reason.startswith("inadmissible: the smallest segment has")

@@ -17,6 +17,7 @@ from segmentation_pipeline.clustering.hdbscan import HDBSCAN
 from segmentation_pipeline.clustering.k_means_family import KMeansFamily
 from segmentation_pipeline.clustering.k_medoids import KMedoids
 from segmentation_pipeline.clustering.metrics import EUCLIDEAN
+from segmentation_pipeline.clustering.mixture import GaussianMixtures
 from segmentation_pipeline.clustering.scoring import score_partitions
 from segmentation_pipeline.clustering.search import search
 from segmentation_pipeline.clustering.silhouette import silhouette_widths
@@ -256,10 +257,24 @@ def test_too_few_customers():
         search_for(rows[:0])
 
 
-def test_customers_without_dense_groups_are_not_called_too_few():
+def test_customers_without_dense_groups_are_one_segment():
     rows = np.random.default_rng(5).uniform(size=(200, 2))
-    with pytest.raises(ClusteringError, match=r"no candidate could be fitted: hdbscan .* no two d"):
-        search_for(rows, families=lambda _: [HDBSCAN(neighbours=60)])
+    found = search_for(rows, families=lambda _: [HDBSCAN(neighbours=60)])
+    missing, only = found.candidates
+    assert missing.reason == "not fitted: it finds no two dense groups of customers"
+    assert found.chosen is only
+    assert (only.segments, only.reason) == (
+        1,
+        "one segment: no algorithm of the specification finds two dense groups of customers",
+    )
+
+
+def test_a_mixture_alone_publishes_what_reappears_most_surely():
+    rows = np.random.default_rng(6).normal(size=(400, 2))
+    found = search_for(rows, range(2, 4), families=lambda ks: [GaussianMixtures(ks)])
+    best = max(found.candidates, key=lambda one: one.evidence.stability.worst)
+    assert found.chosen is best
+    assert best.reason.startswith("chosen: no family has an answer")
 
 
 def test_what_cannot_be_searched_is_refused():

@@ -37,14 +37,3 @@ def test_no_rollback_is_advised_where_there_is_nothing_to_go_back_to(home):
 
     assert done.exit_code == 1
     assert " ".join(done.output.split()).endswith("published: nothing has been published yet")
-
-
-def test_a_failed_replay_is_tried_again_by_the_command_that_it_names(home):
-    done = CliRunner().invoke(
-        app,
-        ["replay", "--from", "2025-06-30", "--approximate", "--home", str(home / ".." / "home")],
-    )
-
-    assert done.exit_code == 1
-    words = " ".join(done.output.split())
-    assert f"--to 2025-06-30 --approximate --home {home / '..' / 'home'}" in words

@@ -1,6 +1,7 @@
 """`segmentation refit` keeps a request until a night acts upon it."""
 
 import datetime as dt
+import shutil
 import subprocess
 import sys
 
@@ -43,6 +44,14 @@ def test_a_request_is_kept_with_its_reason_for_the_next_night(home):
     assert (first.returncode, second.returncode) == (0, 0)
     with open_warehouse(home / "warehouse.duckdb") as connection:
         assert requests_until(connection, "engagement", NIGHT) == [(1, "new contracts")]
+
+
+def test_the_night_that_fitted_the_model_is_not_said_to_fit_another(published_home, tmp_path):
+    home = shutil.copytree(published_home, tmp_path / "home", symlinks=True)
+
+    done = refit(home, "engagement")
+
+    assert done.stdout == "engagement: the next night fits another model.\n"
 
 
 def test_a_segmentation_that_there_is_not_is_refused(home):

@@ -19,12 +19,14 @@ def test_a_night_of_a_replay_that_fails_is_told_of(tmp_path):
 
     done = subprocess.run(
         [sys.executable, "-m", "segmentation_pipeline.cli", "replay", "--from", "2025-06-30",
-         "--to", "2025-06-30", "--home", str(home)],
+         "--to", "2025-06-30", "--approximate", "--home", str(home)],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
 
     assert done.returncode == 1, done.stderr
-    assert "The night of 2025-06-30 failed, 0 before it are done" in " ".join(done.stderr.split())
+    said = " ".join(done.stderr.split())
+    assert "The night of 2025-06-30 failed, 0 before it are done" in said
+    assert f"--from 2025-06-30 --to 2025-06-30 --approximate --home {home}" in said
     (told,) = (home / "told.jsonl").read_text(encoding="utf-8").splitlines()
     found = json.loads(told)
     assert (found["as_of"], found["kind"], found["is_published"]) == ("2025-06-30", "failed", False)

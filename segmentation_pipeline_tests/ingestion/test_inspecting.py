@@ -1,6 +1,7 @@
 """`segmentation inspect`: what is proposed for files that nobody declared loads, and gives nothing
 of a person away."""
 
+import datetime as dt
 import shutil
 from pathlib import Path
 
@@ -10,9 +11,16 @@ import pytest
 import yaml
 
 from segmentation_pipeline.errors import SourceError
-from segmentation_pipeline.ingestion import check_source, propose_customers, propose_segmentation
+from segmentation_pipeline.ingestion import (
+    check_source,
+    latest_date,
+    propose_customers,
+    propose_segmentation,
+)
 from segmentation_pipeline.specification.customers import CustomersSpec
 from segmentation_pipeline.specification.home import load_home
+
+TODAY = dt.date(2026, 12, 31)
 
 REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "reference"
 COUNT = 60
@@ -21,7 +29,7 @@ ROWS = "".join(f"{i},C{i:03d},{i % 7}.5,{'ab'[i % 2]}\n" for i in range(COUNT))
 
 def propose(workshop, *names):
     """The proposal as text and as a specification, after a look by the readers of a night."""
-    text = propose_customers(workshop.home, [workshop.home / name for name in names])
+    text = propose_customers(workshop.home, [workshop.home / name for name in names], TODAY)
     spec = CustomersSpec.model_validate(yaml.safe_load(text))
     told = [
         line for name, source in spec.sources.items()
@@ -171,15 +179,15 @@ def test_what_cannot_be_inspected_says_why(workshop, content, message):
     if content is not None:
         workshop.write(content, "a.csv")
     with pytest.raises(SourceError, match=message):
-        propose_customers(workshop.home, [workshop.home / "a.csv"])
+        propose_customers(workshop.home, [workshop.home / "a.csv"], TODAY)
 
 
 def test_a_file_outside_the_home_is_refused(workshop, tmp_path):
     (tmp_path / "a.csv").write_text("id\n1\n")
     with pytest.raises(SourceError, match="copy it below the home"):
-        propose_customers(workshop.home, [tmp_path / "a.csv"])
+        propose_customers(workshop.home, [tmp_path / "a.csv"], TODAY)
     with pytest.raises(SourceError, match="no file to inspect"):
-        propose_customers(workshop.home, [])
+        propose_customers(workshop.home, [], TODAY)
 
 
 def test_a_first_segmentation_has_every_feature_there_can_be(workshop):
@@ -205,10 +213,16 @@ def test_a_first_segmentation_takes_no_birth_for_behaviour_and_no_constant(works
     }  # fmt: skip
 
 
-def test_a_file_of_ids_alone_makes_no_segmentation(workshop):
-    workshop.write("id,name\n" + "".join(f"K{i},x{i}\n" for i in range(30)), "crm.csv")
+@pytest.mark.parametrize(
+    "said",
+    ["x{}", "The staff was kind on day {}, but it was a long wait before anybody came to see me."],
+)
+def test_a_file_of_ids_and_texts_alone_makes_no_segmentation(workshop, said):
+    rows = "".join(f'K{i},"{said.format(i)}"\n' for i in range(60))
+    workshop.write("id,comment\n" + rows, "crm.csv")
     text, _, _ = propose(workshop, "crm.csv")
-    with pytest.raises(SourceError, match="no column can be a feature"):
+    assert ("free_text" in text) == (" " in said)
+    with pytest.raises(SourceError, match="no column can make segments"):
         propose_segmentation(text)
 
 
@@ -285,3 +299,44 @@ def test_the_reference_files_load_as_proposed(workshop, path, rows, key):
     source = next(iter(spec.sources.values()))
     assert told[0].startswith(f"{next(iter(spec.sources))}: {name}: {rows:,} rows")
     assert key is None or source.key == key
+
+
+def test_the_first_night_is_one_that_run_would_take(workshop):
+    """A date of the customers tells no night, nor does a mistyped year."""
+    rows = "".join(f"K{i},2026-03-{i % 28 + 1:02}\n" for i in range(30))
+    workshop.write("id,joined\n" + rows, "crm.csv")
+    events = "".join(f"K{i % 10},2025-11-{i % 28 + 1:02}T10:00:00,2.5\n" for i in range(60))
+    workshop.write("id,at,eur\n" + events + "K1,2062-11-05T10:00:00,2.5\n", "orders.csv")
+
+    text, _, _ = propose(workshop, "crm.csv", "orders.csv")
+
+    workshop.write(text, "customers.yaml")
+    workshop.write(propose_segmentation(text), "segmentations/first_look.yaml")
+    home = load_home(workshop.home)
+    assert home.customers.nights.first == dt.date(2025, 11, 28)
+    assert latest_date(home, not_after=TODAY) == home.customers.nights.first
+
+
+def test_the_first_night_of_dated_exports_is_that_of_the_last(workshop):
+    rows = "id,age\n" + "".join(f"K{i},{20 + i}\n" for i in range(30))
+    for day in ("2024-05-01", "2024-05-02"):
+        workshop.write(rows, f"crm_{day}.csv")
+
+    _, spec, _ = propose(workshop, "crm_2024-05-01.csv", "crm_2024-05-02.csv")
+
+    assert spec.nights.first == dt.date(2024, 5, 2)
+
+
+def test_what_a_night_could_not_read_is_no_number(workshop):
+    rows = "".join(
+        f'K{i},{i}.5,"{i},50 €","{i},345,678",{10**19 + i},{20 + i} EUR\n' for i in range(10, 40)
+    )
+    workshop.write("id,plain,comma,grouped,large,unit\n" + rows, "crm.csv")
+
+    _, spec, _ = propose(workshop, "crm.csv")
+
+    types = {name: column.type for name, column in spec.sources["crm"].columns.items()}
+    assert types == {
+        "id": "text", "plain": "number", "comma": "text", "grouped": "text", "large": "number",
+        "unit": "integer",
+    }  # fmt: skip

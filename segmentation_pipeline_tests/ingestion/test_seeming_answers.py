@@ -1,11 +1,15 @@
 """What `inspect` proposes for answers of a survey, and what it leaves alone."""
 
+import datetime as dt
+
 import pytest
 import yaml
 
 from segmentation_pipeline.ingestion import load_source, propose_customers, propose_segmentation
 from segmentation_pipeline.specification.home import load_home
 from segmentation_pipeline.warehouse import Build
+
+TODAY = dt.date(2026, 12, 31)
 
 NOTES = [
     f"I would like to hear {word} often about your new products in {place}"
@@ -22,7 +26,7 @@ def propose(workshop, **columns):
         for n in range(30)
     ]
     path = workshop.write("\n".join(["\t".join(names), *rows]) + "\n", "asked.tsv")
-    text = propose_customers(workshop.home, [path])
+    text = propose_customers(workshop.home, [path], TODAY)
     return text, yaml.safe_load(text)["sources"]["asked"]["columns"]
 
 

@@ -1,5 +1,6 @@
 """Excel files; the workbooks are written by hand, so that no library for it is needed."""
 
+import datetime as dt
 import io
 import zipfile
 from xml.sax.saxutils import escape
@@ -9,6 +10,8 @@ import pytest
 from segmentation_pipeline.errors import SourceError
 from segmentation_pipeline.ingestion import check_source, propose_customers, sheet_size
 from segmentation_pipeline.ingestion import sheets as sheets_module
+
+TODAY = dt.date(2026, 12, 31)
 
 DATE, TIME = 1, 2
 """Styles of a number that is a date, or a date with a time."""
@@ -196,7 +199,7 @@ def test_a_value_far_from_the_others_stops_before_the_reader_asks_for_the_room(
     with pytest.raises(SourceError, match=told):
         check_source(workshop.home, "people", source)
     with pytest.raises(SourceError, match=told):
-        propose_customers(workshop.home, [workshop.home / "people.xlsx"])
+        propose_customers(workshop.home, [workshop.home / "people.xlsx"], TODAY)
     # Another sheet may be as it likes: it isn't read.
     workshop.write(workbook({"other": far, "s": PEOPLE}), "people.xlsx")
     workshop.load(source)

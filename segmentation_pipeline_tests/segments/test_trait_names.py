@@ -4,8 +4,11 @@ import datetime as dt
 
 import pytest
 
+from segmentation_pipeline.features.preparation import Preparation, ScalingRow
 from segmentation_pipeline.segments.identity import segment_ids
 from segmentation_pipeline.segments.naming import apply_names, rename_segment
+from segmentation_pipeline.segments.personas import headline
+from segmentation_pipeline.segments.tables import with_uses, withheld_segments
 from segmentation_pipeline.segments.trait_names import compose_name, name_segments, outdated_names
 from segmentation_pipeline.specification.segmentation import SegmentationSpec
 from segmentation_pipeline.warehouse import Build, open_warehouse
@@ -116,6 +119,29 @@ def test_a_segment_without_traits_is_called_so_and_a_single_one_is_everybody(con
     }
     segment_ids(connection, "other", 1, 1)
     assert name_segments(connection, "other", SPEC, ["other-1"], [], {}) == {"other-1": "Everybody"}
+
+
+def test_nobody_is_called_like_everybody_of_whom_figures_are_withheld(connection):
+    profiles = [
+        {"segment_id": "staff-1", "use": "clustering", "is_suppressed": True},
+        {"segment_id": "staff-2", "use": "profile", "is_suppressed": True},
+        {"segment_id": "staff-2", "use": "clustering", "is_suppressed": False},
+    ]
+    withheld = withheld_segments(profiles)
+    names = name_segments(connection, "staff", SPEC, ["staff-1", "staff-2"], [], {}, withheld)
+    assert names == {"staff-1": "Group 1", "staff-2": "Group 2, like everybody"}
+    segment = {"customers": 598, "share": 0.498, "verdict": "supported"}
+    assert "figures are withheld" in headline(segment, [], is_withheld=True)
+    assert "nothing that was looked at" in headline(segment, [])
+
+
+def test_a_feature_that_was_left_out_of_the_distance_only_describes():
+    scaled = ScalingRow("visits", "visits", None, "none", 0, 1, None, None, 0, 1)
+    told = with_uses(SPEC, Preparation((), (scaled,), ()))
+    uses = {name: feature.use for name, feature in told.features.items()}
+    assert uses.pop("visits") == "clustering"
+    assert set(uses.values()) == {"profile"}
+    assert with_uses(SPEC, Preparation((), (), ())) is SPEC
 
 
 def test_a_new_segment_gets_none_of_the_names_of_the_past(connection):
