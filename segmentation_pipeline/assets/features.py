@@ -19,6 +19,7 @@ from segmentation_pipeline.assets.table_results import contract_checks, table_re
 from segmentation_pipeline.clustering.champion import Champion, champion_in_force
 from segmentation_pipeline.clustering.kept_effects import effect_of
 from segmentation_pipeline.features import (
+    EngineeredFeatures,
     Preparation,
     fit_on_sample,
     keep_preparation,
@@ -49,9 +50,7 @@ FITTED = {
 def build_feature_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]:
     """Make the assets of a segmentation's group `features`."""
     spec = home.segmentations[name]
-    streams = sorted(
-        {f.aggregate.source for f in spec.features.values() if f.aggregate is not None}
-    )
+    streams = _streams(home, name)
 
     @dg.asset(
         key_prefix=[name],
@@ -66,13 +65,7 @@ def build_feature_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]
         with workshop.step(context) as (connection, build):
             needed = [CUSTOMERS, LEFT_OUT_ROWS, *(raw_table(source) for source in streams)]
             require_builds(connection, needed, build.as_of)
-            sources = workshop.home.customers.sources
-            events = {
-                source: events_sql(source, sources[source], build.as_of) for source in streams
-            }
-            made = make_engineered_features(
-                connection, name, spec, workshop.home.customers, events, build
-            )
+            made = engineer_features(connection, workshop.home, name, build)
             described = {key: feature.description for key, feature in spec.features.items()}
             table = Table(name, "engineered_features")
             return dg.MaterializeResult(
@@ -112,12 +105,12 @@ def build_feature_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]
             require_builds(connection, [Table(name, "engineered_features")], build.as_of)
             limits = workshop.home.customers.limits
             champion = champion_in_force(connection, workshop.home, name, build.as_of)
-            if champion is None:
-                preparation = fit_on_sample(connection, name, spec, limits)
-                origin = "fitted on this night's customers"
-            else:
-                preparation = Preparation.from_json(champion.preparation)
-                origin = f"kept from model version {champion.record.model_version}"
+            preparation = find_preparation(connection, workshop.home, name, champion)
+            origin = (
+                "fitted on this night's customers"
+                if champion is None
+                else f"kept from model version {champion.record.model_version}"
+            )
             keep_preparation(connection, name, preparation, build)
             grouped = grouped_features(name, spec)
             made = make_feature_matrix(
@@ -135,6 +128,32 @@ def build_feature_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition]
             yield table_result(connection, Table(name, "feature_matrix"), made.rows, build, shown)
 
     return [engineered_features, prepared_features]
+
+
+def engineer_features(
+    connection: Connection, home: Home, name: str, build: Build
+) -> EngineeredFeatures:
+    """Make `engineered_features` of a segmentation from the events that count on a night."""
+    sources = home.customers.sources
+    events = {
+        source: events_sql(source, sources[source], build.as_of) for source in _streams(home, name)
+    }
+    spec = home.segmentations[name]
+    return make_engineered_features(connection, name, spec, home.customers, events, build)
+
+
+def find_preparation(
+    connection: Connection, home: Home, name: str, champion: Champion | None
+) -> Preparation:
+    """Take the preparation of the model in force, or fit one on `engineered_features`."""
+    if champion is not None:
+        return Preparation.from_json(champion.preparation)
+    return fit_on_sample(connection, name, home.segmentations[name], home.customers.limits)
+
+
+def _streams(home: Home, name: str) -> list[str]:
+    features = home.segmentations[name].features.values()
+    return sorted({one.aggregate.source for one in features if one.aggregate is not None})
 
 
 def _fitted_result(

@@ -1,7 +1,8 @@
-"""What would stop the next night before it makes features: for `segmentation check`.
+"""What would stop the next night before it fits a model: for `segmentation check`.
 
 Looked for on a copy of the warehouse that is thrown away, by what a night itself does: sources are
-loaded, validated and made into customers, with the history that shares and volumes are judged by.
+loaded, validated and made into customers, with the history that shares and volumes are judged by;
+and customers into features, which may tell nothing.
 """
 
 import datetime as dt
@@ -11,9 +12,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from segmentation_pipeline.assets.cross_checks import look_across_sources
+from segmentation_pipeline.assets.features import engineer_features, find_preparation
 from segmentation_pipeline.assets.source_rows import bring_up_to_date
 from segmentation_pipeline.assets.source_suites import last_load, raw_suite
+from segmentation_pipeline.clustering.champion import champion_in_force
 from segmentation_pipeline.errors import PipelineError, PreparationError
+from segmentation_pipeline.features.matrix import check_features
 from segmentation_pipeline.ingestion import raw_table, snapshot_in_force
 from segmentation_pipeline.preparation import CUSTOMERS, make_customers
 from segmentation_pipeline.specification.home import Home
@@ -29,6 +33,7 @@ from segmentation_pipeline.warehouse import (
     Connection,
     DatabaseError,
     Table,
+    column_types,
     open_warehouse,
 )
 
@@ -118,7 +123,26 @@ def _stops(
     except PreparationError as error:
         return [str(error)]
     results = validate_table(connection, CUSTOMERS, customers_suite(spec, as_of), as_of=as_of)
-    return _told(CUSTOMERS, [*results, *look_across_sources(connection, spec, as_of)])
+    found = _told(CUSTOMERS, [*results, *look_across_sources(connection, spec, as_of)])
+    if found:
+        return found
+    return [
+        f"{name}: {stop}"
+        for name in home.segmentations
+        if (stop := _stop_of_features(connection, home, name, build)) is not None
+    ]
+
+
+def _stop_of_features(connection: Connection, home: Home, name: str, build: Build) -> str | None:
+    try:
+        engineer_features(connection, home, name, build)
+        champion = champion_in_force(connection, home, name, build.as_of)
+        preparation = find_preparation(connection, home, name, champion)
+        types = column_types(connection, Table(name, "engineered_features"))
+        check_features(preparation, name, types)
+    except PreparationError as error:
+        return str(error)
+    return None
 
 
 def _told(table: Table, results: Iterable[ExpectationResult]) -> list[str]:

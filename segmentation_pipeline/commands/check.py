@@ -20,7 +20,8 @@ from segmentation_pipeline.specification.unused import unused_texts
 def check(home: HomeOption = CURRENT) -> None:
     """Read every file of a home and say what a night would do; touches nothing.
 
-    Where sources or customers would stop the night, it says by what, and fails.
+    Where sources, customers or features would stop the night, it says by what, and fails. Whether a
+    model can be fitted, the night itself tells.
     """
     with errors_to_exit_status():
         from segmentation_pipeline.ingestion import check_source
@@ -54,7 +55,7 @@ def check(home: HomeOption = CURRENT) -> None:
 
 
 def _foresee(home: Home, date: dt.date) -> None:
-    """Try the night up to `customers`, on a copy; raises PipelineError where it would stop."""
+    """Try the night up to its features, on a copy; raises PipelineError where it would stop."""
     from segmentation_pipeline.assets.foresight import foreseen_stops
 
     holder = lock_holder(home.lock)

@@ -23,7 +23,7 @@ from segmentation_pipeline.specification.home import load_home
 def erase(
     customer: Annotated[
         list[str] | None,
-        typer.Option(help="A customer's id, as the CRM has it; give it again for more."),
+        typer.Option(help="A customer's id, in the form that `key` declares; give it again for more."),
     ] = None,
     file: Annotated[
         Path | None,

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from segmentation_pipeline.commands.terminal import CURRENT, console
+from segmentation_pipeline.commands.terminal import CURRENT, console, errors_to_exit_status
 from segmentation_pipeline.contracts.changes import contracts_json
+from segmentation_pipeline.errors import PipelineError
 from segmentation_pipeline.specification.schema import SCHEMAS, json_schema
 
 
@@ -23,11 +24,14 @@ def schema(
     ] = None,
 ) -> None:
     """Write the JSON Schemas of customers.yaml and segmentations/*.yaml, for your editor."""
+    texts = {folder / name: json_schema(name) for name in SCHEMAS}
     if contracts is not None:
-        contracts.write_text(contracts_json(), encoding="utf-8")
-        console.print(contracts, highlight=False)
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    for file_name in SCHEMAS:
-        (folder / file_name).write_text(json_schema(file_name), encoding="utf-8")
-        console.print(folder / file_name, highlight=False)
+        texts = {contracts: contracts_json()}
+    with errors_to_exit_status():
+        for file, text in texts.items():
+            try:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(text, encoding="utf-8")
+            except OSError as error:
+                raise PipelineError(f"{file}: it cannot be written ({error.strerror})") from None
+            console.print(file, highlight=False)

@@ -55,7 +55,10 @@ def make_demo(
     _refuse_foreign_folder(home, texts)
     staging = home / _STAGING
     shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
+    try:
+        staging.mkdir(parents=True)
+    except OSError as error:
+        raise PipelineError(f"{home}: it cannot be made ({error.strerror})") from None
     spill = staging / "spill"
     try:
         with open_in_memory(memory_limit=memory_limit, threads=threads, spill=spill) as connection:

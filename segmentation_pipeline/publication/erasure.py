@@ -145,8 +145,9 @@ def _refuse_unknown(
         ):
             continue
         raise PipelineError(
-            "no customer of this home has one of the ids that were given: ids are as the CRM "
-            "has them. Nothing was changed"
+            "no customer of this home has one of the ids that were given: they are those of the "
+            "CRM, in the form that `key` of customers.yaml declares, and no pseudonyms. Nothing "
+            "was changed"
         )
 
 

@@ -103,6 +103,14 @@ def test_a_share_that_is_too_large_is_told_before_the_night(home, people, stop):
     assert not (home / "warehouse.duckdb").exists()
 
 
+def test_features_that_tell_nothing_are_told_before_the_night(home):
+    write(home, people=[f"{number},7" for number in range(20)])
+    (told,) = stops(home)
+    assert told == (
+        "lens: no feature is left to make segments by: `orders`: all customers have the same value"
+    )
+
+
 def test_who_was_a_customer_once_is_known_from_the_nights_before(home):
     """Without the history, visits of those who left would be of nobody."""
     spec = load_home(home)

@@ -1,3 +1,4 @@
+import datetime as dt
 import hashlib
 import json
 from pathlib import Path
@@ -11,6 +12,7 @@ from segmentation_pipeline.demo.template import in_format, packaged_files
 from segmentation_pipeline.errors import PipelineError
 from segmentation_pipeline.specification.home import load_home
 
+LAST_NIGHT = dt.date(2025, 6, 30)
 COMMITTED = Path(__file__).parents[2] / "data" / "hospital"
 
 
@@ -129,6 +131,19 @@ def test_progress_is_told(tmp_path):
     assert "web events" in steps
 
 
+def test_every_night_of_a_long_demo_can_be_run(tmp_path):
+    for days, first in ((181, dt.date(2025, 1, 1)), (182, dt.date(2024, 12, 31))):
+        make_demo(tmp_path, 50, days, 1, "csv")
+        assert load_home(tmp_path).customers.nights.first == first
+        assert (tmp_path / f"sources/crm/crm_{first}.csv").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(PipelineError, match=r"file/home: it cannot be made \(Not a directory\)"):
+        make_demo(tmp_path / "file/home", 50, 1, 1, "csv")
+
+
 def test_only_marked_lines_change_with_the_format():
     text = (
         "path: sources/crm/crm_*.csv  # csv or parquet\n"
@@ -144,7 +159,7 @@ def test_only_marked_lines_change_with_the_format():
 
 
 def test_packaged_home_names_its_format_on_marked_lines_only():
-    csv, parquet = packaged_files("csv"), packaged_files("parquet")
+    csv, parquet = (packaged_files(one, LAST_NIGHT) for one in ("csv", "parquet"))
     assert set(csv) == set(parquet)
     assert {"customers.yaml", "segmentations/engagement.yaml", "dagster/dagster.yaml"} <= set(csv)
     settings = [line.partition("#")[0] for line in parquet["customers.yaml"].splitlines()]
