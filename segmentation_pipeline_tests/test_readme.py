@@ -129,14 +129,24 @@ def test_an_example_of_the_guide_loads_for_the_shipped_example(tmp_path, block):
     assert list(load_home(tmp_path).segmentations["guide"].features) == list(content["features"])
 
 
+def test_the_survey_of_the_sources_page_loads_with_its_features(write_home):
+    text = (REPOSITORY / "docs" / "sources.md").read_text(encoding="utf-8")
+    survey, features = blocks(text.split("## Answers of a survey")[1], "yaml")
+    content = {"title": "Guide", "criteria": ANY_CRITERIA, **yaml.safe_load(features)}
+
+    home = write_home(
+        f"name: Guide\nnights: {{first: 2025-01-01}}\n{survey}customers: {{base: survey}}\n",
+        guide=yaml.safe_dump(content, sort_keys=False),
+    )
+
+    assert "channels__phone" in load_home(home).segmentations["guide"].features
+
+
 def test_files_that_are_named_exist():
-    for text, folder in (
-        (README, REPOSITORY),
-        (GUIDE, REPOSITORY / "docs"),
-        (TABLES, REPOSITORY / "docs"),
-    ):
-        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
-            assert (folder / target).exists(), target
+    for page in (REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", text):
+            assert (page.parent / target).exists(), (page.name, target)
 
 
 def test_commands_that_are_named_exist():

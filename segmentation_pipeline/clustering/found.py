@@ -150,7 +150,7 @@ def one_segment(
     seed: int,
     others: Sequence[Candidate] = (),
 ) -> Found:
-    """Put everyone into one segment, for a reason; `others` are candidates that were not fitted.
+    """Put everyone into one segment, for a reason; `others` are candidates that lost.
 
     Raises ClusteringError where they are fewer than the privacy floor.
     """

@@ -76,7 +76,8 @@ def search(
         progress: gets a phrase when something has been done.
 
     Where there are fewer distinct customers than the least number of segments, or density families
-    alone find no two groups, everyone is in one segment. A candidate that isn't begun since the
+    alone find no groups within the limits, everyone is in one segment: of one crowd they find
+    specks at most. A candidate that isn't begun since the
     time is spent is listed with that reason; the first family is always finished. Memory: the
     matrix once more for each worker, n labels a candidate.
 
@@ -114,8 +115,8 @@ def search(
         )
         candidates += _measured(family, fits, matrix, shared, limits, seed, workers, progress)
         candidates += _missing(family, fits, limits, len(matrix), similarity)
-    if all(one.fit is None and one.algorithm in _DENSE for one in candidates):
-        reason = "no algorithm of the specification finds two dense groups of customers"
+    if all(one.algorithm in _DENSE and not one.is_admissible for one in candidates):
+        reason = "no algorithm of the specification finds groups of customers within the limits"
         return one_segment(matrix, reason, limits, similarity, seed, candidates)
     return choose_found(candidates, families, sample, seed, handicap, fidelity, limits)
 

@@ -31,10 +31,10 @@ def check(home: HomeOption = CURRENT) -> None:
         console.print(f"{spec.customers.name}: customers.yaml and segmentations are well-formed.")
         for name, source in spec.customers.sources.items():
             for line in check_source(spec.path, name, source, os.environ):
-                console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+                console.print(f"  {line}", highlight=False, soft_wrap=True)
         for name, columns in unused_texts(spec).items():
             told = f"  {name}: text that nothing uses: {', '.join(columns)}"
-            console.print(told, markup=False, highlight=False, soft_wrap=True)
+            console.print(told, highlight=False, soft_wrap=True)
         for name, segmentation in spec.segmentations.items():
             used = [k for k, f in segmentation.features.items() if f.use == "clustering"]
             clustering = segmentation.clustering
@@ -44,7 +44,6 @@ def check(home: HomeOption = CURRENT) -> None:
             console.print(
                 f"  segmentation {name}: {clustering.algorithm}, {tries} segments by "
                 f"{len(used)} features: {', '.join(used)}",
-                markup=False,
                 highlight=False,
                 soft_wrap=True,
             )
@@ -62,7 +61,6 @@ def _foresee(home: Home, date: dt.date) -> None:
     if holder is not None:
         console.print(
             f"Held by {holder}: whether it would be stopped is not looked for.",
-            markup=False,
             highlight=False,
             soft_wrap=True,
         )
@@ -80,6 +78,6 @@ def _announce(changes: list[Change]) -> None:
             "The next publication breaks what readers of the present version know:", style="red"
         )
     for one in breaking:
-        console.print(f"  {one}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"  {one}", highlight=False, soft_wrap=True)
     if added := len(changes) - len(breaking):
         console.print(f"The next publication has {added} tables and columns that are new.")

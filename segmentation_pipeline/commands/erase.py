@@ -23,7 +23,9 @@ from segmentation_pipeline.specification.home import load_home
 def erase(
     customer: Annotated[
         list[str] | None,
-        typer.Option(help="A customer's id, in the form that `key` declares; give it again for more."),
+        typer.Option(
+            help="A customer's id, in the form that `key` declares; give it again for more."
+        ),
     ] = None,
     file: Annotated[
         Path | None,
@@ -67,7 +69,7 @@ def erase(
             highlight=False,
         )
         for name in done.elsewhere:
-            console.print(f"Still in {name}: the file is not the pipeline's.", markup=False)
+            console.print(f"Still in {name}: the file is not the pipeline's.")
         console.print(
             "Run the last night again (`segmentation run`): its figures still count them."
         )

@@ -48,10 +48,9 @@ def inspect(
                 path.write_text(text, encoding="utf-8")
             except OSError as error:
                 raise PipelineError(f"{path}: cannot be written: {error.strerror}") from None
-            console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
+            console.print(f"wrote {path}", highlight=False, soft_wrap=True)
         console.print(
             f"Read and correct them; then `segmentation check --home {home}`, then `run`.",
-            markup=False,
             highlight=False,
             soft_wrap=True,
         )

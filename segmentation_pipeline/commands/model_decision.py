@@ -68,7 +68,6 @@ def decide(
     console.print(
         f"{name}: model {event.model_version} is {event.status} from the night of {event.as_of} on,"
         f" decided by {event.who}.",
-        markup=False,
         highlight=False,
         soft_wrap=True,
     )

@@ -69,7 +69,6 @@ def quarantine(
             column = f"`{each.column}`: " if each.column is not None else ""
             console.print(
                 f"{each.file}: {where}: {column}{each.reason}",
-                markup=False,
                 highlight=False,
                 soft_wrap=True,
             )

@@ -43,7 +43,6 @@ def rename(
         before = "" if done.before is None else f", and no longer {done.before}"
         console.print(
             f"{done.segment_id} is called {done.after} from the next night on{before}.",
-            markup=False,
             highlight=False,
             soft_wrap=True,
         )

@@ -71,7 +71,7 @@ def replay(
             console.print(f"{len(found.done)} nights done.", highlight=False)
             return
         for failure in found.result.failures:
-            progress_console.print(f"failed: {failure}", markup=False, style="red")
+            progress_console.print(f"failed: {failure}", style="red")
         again = "" if segmentation is None else f" --segmentation {segmentation}"
         again += " --approximate" if approximate else ""
         again += "" if home == CURRENT else f" --home {shlex.quote(str(home))}"
@@ -79,7 +79,6 @@ def replay(
             f"The night of {found.failed} failed, {len(found.done)} before it are done. Mend the "
             f"reason, then: segmentation replay --from {found.failed} --to {until}{again}",
             style="red",
-            markup=False,
             highlight=False,
         )
         raise typer.Exit(1)

@@ -48,7 +48,7 @@ def run(
             def show(step: str, number: int, steps: int) -> None:
                 status.update(f"[{number}/{steps}] {step.replace('__', '/')}")
                 if not progress_console.is_terminal:
-                    progress_console.print(f"[{number}/{steps}] {step}", markup=False)
+                    progress_console.print(f"[{number}/{steps}] {step}")
 
             result = run_night(
                 home,
@@ -59,9 +59,9 @@ def run(
                 progress=show,
             )
         for warning in result.warnings:
-            progress_console.print(f"warning: {warning}", markup=False, style="yellow")
+            progress_console.print(f"warning: {warning}", style="yellow")
         for failure in result.failures:
-            progress_console.print(f"failed: {failure}", markup=False, style="red")
+            progress_console.print(f"failed: {failure}", style="red")
         tell(spec, date, result)
         if result.is_news is not None:
             _show_segments(spec)
@@ -94,7 +94,7 @@ def _show_segments(home: Home) -> None:
         "SELECT segmentation, verdict, sentence FROM structure_verdict ORDER BY segmentation",
     )
     for segmentation, verdict, sentence in verdicts:
-        console.print(f"{segmentation}: {verdict}. {sentence}", markup=False, highlight=False)
+        console.print(f"{segmentation}: {verdict}. {sentence}", highlight=False)
     unserved = read_published(
         home.published,
         "SELECT segmentation, segment_id FROM segment_strategies WHERE strategy = 'none'"

@@ -74,10 +74,9 @@ def score(
             )
             # Before the scores go out: whoever reads a few of them may close the pipe.
             for note in scored.notes:
-                progress_console.print(note, markup=False, highlight=False, soft_wrap=True)
+                progress_console.print(note, highlight=False, soft_wrap=True)
             progress_console.print(
                 f"{scored.taking_part:,} of {scored.customers:,} customers take part in {name}",
-                markup=False,
                 highlight=False,
             )
 

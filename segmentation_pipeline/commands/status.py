@@ -52,8 +52,8 @@ def status(home: HomeOption = CURRENT) -> None:
         lines.append(f"Lock: {lock_holder(spec.lock) or 'free'}")
         lines += [f"warning: {warning}" for warning in found.warnings]
         for line in lines:
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            console.print(line, highlight=False, soft_wrap=True)
         for fault in found.faults:
-            progress_console.print(fault, style="red", markup=False, soft_wrap=True)
+            progress_console.print(fault, style="red", soft_wrap=True)
         if found.faults:
             raise typer.Exit(1)

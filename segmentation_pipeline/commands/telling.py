@@ -20,4 +20,4 @@ def tell(home: Home, as_of: dt.date, result: "NightResult") -> None:
         home, as_of, result.run_id, result.failures, result.warnings, is_published=is_published
     )
     for fault in send(home, alert, os.environ) if alert else []:
-        progress_console.print(fault, markup=False, style="red")
+        progress_console.print(fault, style="red")

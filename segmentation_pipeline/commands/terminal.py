@@ -14,8 +14,9 @@ from segmentation_pipeline.errors import PipelineError
 from segmentation_pipeline.specification.home import Home
 from segmentation_pipeline.specification.reading import nearest
 
-console = Console()
-progress_console = Console(stderr=True)
+# What people call a segment or a home is no markup of rich, though it has brackets or colons.
+console = Console(markup=False, emoji=False)
+progress_console = Console(stderr=True, markup=False, emoji=False)
 
 CURRENT = Path()
 HomeOption = Annotated[
@@ -36,9 +37,7 @@ def errors_to_exit_status() -> Iterator[None]:
     try:
         yield
     except PipelineError as error:
-        progress_console.print(
-            str(error), style="red", markup=False, highlight=False, soft_wrap=True
-        )
+        progress_console.print(str(error), style="red", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
 
 

@@ -27,7 +27,7 @@ def verify(home: HomeOption = CURRENT) -> None:
         loaded = load_home(home)
         faults = faults_of(loaded.published, personal_columns(loaded))
         for fault in faults:
-            console.print(fault, soft_wrap=True, highlight=False, markup=False)
+            console.print(fault, soft_wrap=True, highlight=False)
         if faults in ([OF_ANOTHER_RELEASE], [nothing_published(loaded.published)]):
             raise typer.Exit(1)
         manifest = current_version(loaded.published) if not faults else None

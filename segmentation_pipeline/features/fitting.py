@@ -54,13 +54,25 @@ class _Block:
 def fit_preparation(sample: FeatureSample, spec: SegmentationSpec) -> Preparation:
     """Fit encodings and scalings of the features that make segments.
 
-    A column without a value, or with one value only, is dropped, and `selection` says so. The
+    A column without a value, or with one value only, is dropped, and `selection` says so; but where
+    customers are alike in all of them, those with a value stay, so that all are one segment. The
     columns of a feature share its weight: each is multiplied by sqrt(weight / number of columns
     kept), so that under standard scaling a one-hot block has one feature's share of the mean
     squared distance; so has a `block` of features. Equal samples give equal bits.
 
-    Raises PreparationError where no column is left, or a feature looks like an identifier.
+    Raises PreparationError where no column is left (no value at all, or a single customer), or a
+    feature looks like an identifier.
     """
+    found = _fitted(sample, spec, keeps_one_value=False)
+    if not found.scalings and len(sample.customer_ids) > 1:
+        found = _fitted(sample, spec, keeps_one_value=True)
+    if not found.scalings:
+        reasons = "; ".join(f"`{row.feature}`: {row.reason}" for row in found.selection)
+        raise PreparationError(f"no feature is left to make segments by: {reasons}")
+    return found
+
+
+def _fitted(sample: FeatureSample, spec: SegmentationSpec, *, keeps_one_value: bool) -> Preparation:
     names: set[str] = {"customer_id"}
     encodings: list[EncodingRow] = []
     scalings: list[ScalingRow] = []
@@ -70,14 +82,11 @@ def fit_preparation(sample: FeatureSample, spec: SegmentationSpec) -> Preparatio
             continue
         block = _block(name, feature, sample, spec)
         columns = {component: _column_name(name, component, names) for component in block.columns}
-        fitted = _fit_columns(block, feature, spec.scaling)
+        fitted = _fit_columns(block, feature, spec.scaling, keeps_one_value=keeps_one_value)
         encodings += block.encodings
         scalings += _scaling_rows(block, feature, columns, fitted)
         selection += _selection_rows(block, columns, fitted)
     scalings = _with_shared_weights(scalings, spec)
-    if not scalings:
-        reasons = "; ".join(f"`{row.feature}`: {row.reason}" for row in selection)
-        raise PreparationError(f"no feature is left to make segments by: {reasons}")
     return Preparation(tuple(encodings), tuple(scalings), tuple(selection))
 
 
@@ -142,10 +151,10 @@ def _other_columns(
 
 
 def _fit_columns(
-    block: _Block, feature: FeatureSpec, scaling: Scaling
+    block: _Block, feature: FeatureSpec, scaling: Scaling, *, keeps_one_value: bool = False
 ) -> dict[str | None, FittedScaling | str]:
     fitted = {
-        component: _fit_column(x, component, feature, scaling)
+        component: _fit_column(x, component, feature, scaling, keeps_one_value=keeps_one_value)
         for component, x in block.columns.items()
     }
     return _with_one_spread(fitted) if isinstance(feature.encoding, NeuralEncoding) else fitted
@@ -175,13 +184,18 @@ def _with_one_spread(
 
 
 def _fit_column(
-    x: Numbers, component: str | None, feature: FeatureSpec, scaling: Scaling
+    x: Numbers,
+    component: str | None,
+    feature: FeatureSpec,
+    scaling: Scaling,
+    *,
+    keeps_one_value: bool,
 ) -> FittedScaling | str:
     scaling = feature.scaling or scaling
     if component == IS_MISSING:
         return fit_scaling(x, scaling, clip=None, constant=None)
     constant = feature.missing.constant if isinstance(feature.missing, MissingConstant) else None
-    return fit_scaling(x, scaling, feature.clip, constant)
+    return fit_scaling(x, scaling, feature.clip, constant, keeps_one_value=keeps_one_value)
 
 
 def _scaling_rows(

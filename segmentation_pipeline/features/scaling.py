@@ -29,7 +29,12 @@ class FittedScaling:
 
 
 def fit_scaling(
-    x: Numbers, scaling: Scaling, clip: Clip | None, constant: float | None
+    x: Numbers,
+    scaling: Scaling,
+    clip: Clip | None,
+    constant: float | None,
+    *,
+    keeps_one_value: bool = False,
 ) -> FittedScaling | str:
     """Fit one column, shape (n,), NaN where missing; the reason, where it cannot enter a distance.
 
@@ -41,6 +46,8 @@ def fit_scaling(
     - `robust`: median and interquartile range (linear quantiles); where that is 0, as for counts
       that are mostly 0, the standard deviation, since a spread of 1 would let the unit decide;
     - `none`: 0 and 1.
+
+    A single value has no spread: it is refused, or with `keeps_one_value` 0 for all customers.
     """
     values = x[~np.isnan(x)] if constant is None else np.where(np.isnan(x), constant, x)
     if not len(values):
@@ -52,7 +59,11 @@ def fit_scaling(
     mean, deviation = float(values.mean()), float(values.std())
     # What is left of a constant after rounding is no spread (as in scikit-learn's scalers).
     if deviation <= 10 * np.finfo(np.float64).eps * float(np.abs(values).max()):
-        return ONE_VALUE
+        if not keeps_one_value:
+            return ONE_VALUE
+        value = float(values[0])
+        fill = value if constant is None else constant
+        return FittedScaling(value, 1.0, lower, upper, fill, ONE_VALUE)
     fill = mean if constant is None else constant
     match scaling:
         case "standard":

@@ -59,6 +59,9 @@ def select_features(
     Equal samples drop equal features. Raises PreparationError where none is left.
     """
     numbers = _look_at(preparation, sample)
+    if (numbers == numbers[0]).all():
+        # Everybody is alike: the one segment that they are needs a column.
+        return preparation
     blocks = _blocks(preparation, spec)
     reasons: dict[str, str] = {}
     notes: dict[str, str] = {}

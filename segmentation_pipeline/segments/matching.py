@@ -162,7 +162,7 @@ def _refuse_strangers(contingency: Contingency) -> None:
                 f"the two models share {contingency.shared} customers, {share:.0%} of those of "
                 f"{side}: below {LEAST_SHARED:.0%} it can't be said which segments are the same. "
                 "Check `where` and the sources; if the change is meant, let all segments be new "
-                "ones"
+                "ones (`segmentation run --new-segment-ids`)"
             )
 
 

@@ -74,7 +74,10 @@ def make_segment_personas(
     segments = _rows(connection, Table(name, "segments"))
     traits = _rows(connection, Table(name, "segment_traits"))
     profiles = _rows(connection, Table(name, "segment_profiles"))
-    outdated, withheld = outdated_names(connection, name, traits), withheld_segments(profiles)
+    outside = outside_labels(name)
+    present = sum(one["customers"] > 0 for one in segments if one["segment_id"] not in outside)
+    outdated = outdated_names(connection, name, traits, segments=present)
+    withheld = withheld_segments(profiles)
     # Age and education are neither wanted, done nor paid: they are told among the traits.
     origins = {
         feature_name: feature_origin(feature_name, spec, home.customers)
@@ -85,7 +88,7 @@ def make_segment_personas(
     described = {
         segment_id: size
         for segment_id, size in sizes.items()
-        if size >= floor and segment_id not in outside_labels(name)
+        if size >= floor and segment_id not in outside
     }
     typical = _typical_customers(connection, name, spec, preparation, described, traits, floor)
     rows = []

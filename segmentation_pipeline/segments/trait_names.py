@@ -77,11 +77,13 @@ def name_segments(
         return label_segments(connection, segmentation, {**made, **given})
 
 
-def outdated_names(connection: Connection, segmentation: str, traits: Sequence[Row]) -> set[str]:
+def outdated_names(
+    connection: Connection, segmentation: str, traits: Sequence[Row], *, segments: int = 1
+) -> set[str]:
     """Find the segments whose name was made of a trait that is none any more.
 
-    A category isn't one for a name either once less than half of the segment are in it. Names that
-    people gave are theirs to judge.
+    A category isn't one for a name either once less than half of the segment are in it; and none is
+    everybody among several `segments`. Names that people gave are theirs to judge.
     """
     connection.execute(_NAME_TRAITS_SQL)
     held = {
@@ -95,7 +97,15 @@ def outdated_names(connection: Connection, segmentation: str, traits: Sequence[R
         " WHERE segmentation = ? AND given_name IS NULL",
         [segmentation],
     ).fetchall()
-    return {trait[0] for trait in made_of if trait not in held}
+    found = {trait[0] for trait in made_of if trait not in held}
+    if segments > 1:
+        everybody = connection.execute(
+            "SELECT segment_id FROM core.segments_known"
+            " WHERE segmentation = ? AND label = ? AND given_name IS NULL",
+            [segmentation, EVERYBODY],
+        ).fetchall()
+        found |= {row[0] for row in everybody}
+    return found
 
 
 def compose_name(spec: SegmentationSpec, traits: Sequence[Row]) -> str:

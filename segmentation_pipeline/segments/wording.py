@@ -60,7 +60,7 @@ def told_figures(value: float, overall: float, *, is_share: bool) -> tuple[str, 
     digits = 0 if is_share or largest >= 20 else 1 if largest >= 1 else 2
     kind = "%" if is_share else "f"
     for more in range(digits, _MOST_DIGITS + 1):
-        told = f"{value:,.{more}{kind}}", f"{overall:,.{more}{kind}}"
+        told = f"{value:z,.{more}{kind}}", f"{overall:z,.{more}{kind}}"
         if told[0] != told[1] or value == overall:
             return told
     return told

@@ -39,3 +39,17 @@ def test_customers_of_whom_nothing_is_a_number(write_home):
     assert sizes == [(40,), (40,)]
     for table in ("feature_distributions", "segment_profiles"):
         assert read_published(published, f"SELECT count(*) FROM {table}") == [(0,)]
+
+
+def test_customers_who_are_all_alike(write_home):
+    home = write_home(CUSTOMERS, wardrobe=WARDROBE)
+    rows = [f"c{number},red,S" for number in range(80)]
+    (home / "crm.csv").write_text("id,colour,size\n" + "\n".join(rows))
+
+    result = run_night(home, NIGHT, progress=lambda *_: None)
+
+    assert result.success, result.failures
+    published = home / "published"
+    assert verify(published) == []
+    assert read_published(published, "SELECT customers, share FROM segments") == [(80, 1.0)]
+    assert read_published(published, "SELECT verdict FROM structure_verdict") == [("no structure",)]

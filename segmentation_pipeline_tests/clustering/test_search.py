@@ -263,10 +263,17 @@ def test_customers_without_dense_groups_are_one_segment():
     missing, only = found.candidates
     assert missing.reason == "not fitted: it finds no two dense groups of customers"
     assert found.chosen is only
-    assert (only.segments, only.reason) == (
-        1,
-        "one segment: no algorithm of the specification finds two dense groups of customers",
+    assert only.segments == 1
+    assert only.reason == (
+        "one segment: no algorithm of the specification finds groups of customers within the limits"
     )
+
+
+def test_dense_groups_outside_the_limits_are_one_segment_too():
+    rows, _ = blobs(1, [150, 150])
+    *specks, only = search_for(rows, families=lambda _: [HDBSCAN()], privacy_floor=200).candidates
+    assert specks[0].reason.startswith("inadmissible: the smallest segment has")
+    assert (only.is_chosen, only.segments) == (True, 1)
 
 
 def test_a_mixture_alone_publishes_what_reappears_most_surely():

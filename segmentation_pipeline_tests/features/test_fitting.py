@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 
 from segmentation_pipeline.errors import PreparationError
+from segmentation_pipeline.features.applying import apply_preparation
 from segmentation_pipeline.features.fitting import fit_preparation
 from segmentation_pipeline.features.preparation import Preparation
 from segmentation_pipeline.features.sample import FeatureSample
+from segmentation_pipeline.features.selection import select_features
 
 NAN = np.nan
 
@@ -249,6 +251,23 @@ def test_no_customers_and_no_feature_left(specify):
         fit_preparation(sample(age=[]), specify({"age": {}}))
     with pytest.raises(PreparationError, match="`age`: all customers have the same value"):
         fit_preparation(sample(age=[5]), specify({"age": {}}))
+
+
+def test_customers_who_are_all_alike_keep_the_features_in_which_they_are(specify):
+    features = {"age": {}, "city": {}, "clipped": {"clip": {"upper": 5}}, "none": {}}
+    features["filled"] = {"missing": {"constant": 3}}
+    spec = specify(features)
+    alike = sample(
+        age=[0.1, NAN], city=["x", "x"], clipped=[6, 9], none=[NAN] * 2, filled=[NAN] * 2
+    )
+
+    preparation = select_features(fit_preparation(alike, spec), alike, spec)
+
+    told = {row.feature: (row.is_kept, row.reason) for row in preparation.selection}
+    one, no = "all customers have the same value", "no customer has a value"
+    kept = dict.fromkeys(("age", "city", "clipped", "filled"), (True, one))
+    assert told == kept | {"none": (False, no)}
+    assert not apply_preparation(preparation, alike).any()
 
 
 def test_a_preparation_survives_json_to_the_last_bit(specify):

@@ -119,6 +119,8 @@ def test_a_segment_without_traits_is_called_so_and_a_single_one_is_everybody(con
     }
     segment_ids(connection, "other", 1, 1)
     assert name_segments(connection, "other", SPEC, ["other-1"], [], {}) == {"other-1": "Everybody"}
+    assert outdated_names(connection, "other", []) == set()
+    assert outdated_names(connection, "other", [], segments=2) == {"other-1"}
 
 
 def test_nobody_is_called_like_everybody_of_whom_figures_are_withheld(connection):

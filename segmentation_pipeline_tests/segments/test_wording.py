@@ -50,6 +50,7 @@ def test_figures_have_as_many_digits_as_tell_them_apart():
     assert told_figures(0.0123, 0.0119, is_share=True) == ("1.23%", "1.19%")
     assert told_figures(5.0, 5.0, is_share=False) == ("5.0", "5.0")
     assert told_figures(-0.52, 0.25, is_share=False) == ("-0.52", "0.25")
+    assert told_figures(-0.02, 2.6, is_share=False) == ("0.0", "2.6")
 
 
 @pytest.mark.parametrize(

@@ -211,7 +211,7 @@ def _border_sentence(border: BorderTest, *, separated: bool) -> str:
 def _null_sentence(evidence: Evidence) -> str:
     if evidence.null is None:
         return f"{evidence.n_segments} segments were not compared with data that have none."
-    figures = f"(z = {evidence.null.z:.1f}, {_p(evidence.null.p)})"
+    figures = f"(z = {evidence.null.z:z.1f}, {_p(evidence.null.p)})"
     if evidence.beyond_correlation:
         return f"Features combine beyond what their correlations explain {figures}."
     return f"Correlations between features explain the grouping {figures}."
