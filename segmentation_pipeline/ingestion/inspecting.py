@@ -5,7 +5,7 @@ What is guessed says so beside it. No value of a column that looks personal is r
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,6 +18,7 @@ from segmentation_pipeline.ingestion.reading import explained, open_file
 from segmentation_pipeline.ingestion.sniffing import sniff
 from segmentation_pipeline.ingestion.typing_sql import Marks
 from segmentation_pipeline.specification.answers import without_accents
+from segmentation_pipeline.specification.columns import ColumnType
 from segmentation_pipeline.specification.sources import RESERVED_COLUMNS, SourceSpec
 from segmentation_pipeline.warehouse import Connection, open_in_memory
 
@@ -53,7 +54,22 @@ def propose_customers(home_path: Path, paths: Sequence[Path], today: dt.date) ->
         one.key = _key(one, inspected.values())
         one.time = _time(one)
         one.kind = _kind(one)
+    _tell_types_apart(inspected)
     return written(inspected)
+
+
+def _tell_types_apart(inspected: Mapping[str, Inspected]) -> None:
+    """Rename what another file has as another type: `customers` has one column of a name."""
+    types: dict[str, ColumnType] = {}
+    for source, one in inspected.items():
+        if one.kind != "crm":
+            continue
+        new_names = {}
+        for name, profile in one.profiles.items():
+            if name != one.key and types.setdefault(name, profile.type) != profile.type:
+                (new_names[name],) = _unique_names([f"{source}_{name}"], {*types, *one.profiles})
+                types[new_names[name]] = profile.type
+        one.rename(new_names)
 
 
 def _grouped(home: Path, paths: Sequence[Path]) -> dict[str, list[Path]]:
@@ -136,8 +152,8 @@ def _inspect(
     )
 
 
-def _unique_names(texts: Iterable[str]) -> list[str]:
-    """Make plain names of headers: lower-case words joined by underscores, each once.
+def _unique_names(texts: Iterable[str], taken: Collection[str] = ()) -> list[str]:
+    """Make plain names of headers: lower-case words joined by underscores, each once, none `taken`.
 
     Letters lose their accents, so that `Straße` is found to be personal as `strasse` is.
 
@@ -152,7 +168,7 @@ def _unique_names(texts: Iterable[str]) -> list[str]:
         plain = re.sub(r"_+", "_", words).strip("_").lower() or "column"
         plain = plain if plain[0].isalpha() else f"column_{plain}"
         name, number = plain, 0
-        while name in names or name in RESERVED_COLUMNS or name == "column":
+        while name in {*names, *taken, *RESERVED_COLUMNS, "column"}:
             number += 1
             name = f"{plain}_{number}"
         names.append(name)

@@ -21,7 +21,7 @@ class Inspected:
     path: str
     sniffed: Sniffed
     names: dict[str, str]
-    """Header (or place) of a column as the file has it -> its proposed name."""
+    """Proposed name of a column -> its header (or place), as the file has it."""
     profiles: dict[str, Profile]
     remarks: list[str] = field(default_factory=list)
     key: str | None = None
@@ -33,6 +33,11 @@ class Inspected:
     """Where the date stands in the names of several files."""
     latest_file: dt.date | None = None
     """The latest date in their names."""
+
+    def rename(self, new_names: Mapping[str, str]) -> None:
+        """Propose other names for columns."""
+        self.names = {new_names.get(name, name): header for name, header in self.names.items()}
+        self.profiles = {new_names.get(name, name): one for name, one in self.profiles.items()}
 
     @property
     def latest(self) -> dt.date | None:

@@ -178,8 +178,11 @@ def _sniff_csv(text: str, lines: Sequence[str]) -> Sniffed | None:
     for delimiter in _DELIMITERS:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
         try:
-            records = [record for record in islice(reader, len(lines)) if record]
+            # Blank lines are no records, and not among `lines` either.
+            records = [*islice((record for record in reader if record), len(lines))]
         except csv.Error:
+            continue
+        if not records:
             continue
         count, times = Counter(len(record) for record in records).most_common(1)[0]
         share = times / len(records)

@@ -340,3 +340,22 @@ def test_what_a_night_could_not_read_is_no_number(workshop):
         "id": "text", "plain": "number", "comma": "text", "grouped": "text", "large": "number",
         "unit": "integer",
     }  # fmt: skip
+
+
+def test_a_column_of_another_type_than_in_another_file_gets_a_name_of_its_own(workshop):
+    workshop.write("id,age\n" + "".join(f"K{i},{20 + i}\n" for i in range(30)), "crm.csv")
+    said = "".join(f"K{i},{('young', 'old')[i % 2]}\n" for i in range(30))
+    workshop.write("id,age\n" + said, "survey.csv")
+
+    _, spec, _ = propose(workshop, "crm.csv", "survey.csv")
+
+    assert spec.sources["crm"].columns["age"].type == "integer"
+    asked = spec.sources["survey"].columns["survey_age"]
+    assert (asked.type, asked.header) == ("category", "age")
+
+
+def test_a_blank_line_before_everything(workshop):
+    """It is no record to be counted; a night refuses it, which is told as such."""
+    workshop.write("\nid,age\n" + "K1,20\n", "crm.csv")
+    with pytest.raises(SourceError, match="line 1 has none of the 2 declared columns"):
+        propose(workshop, "crm.csv")
