@@ -1,5 +1,6 @@
 """`segmentation run`: a night, from the sources to what readers see."""
 
+import datetime as dt
 from typing import Annotated
 
 import typer
@@ -64,7 +65,7 @@ def run(
             progress_console.print(f"failed: {failure}", style="red")
         tell(spec, date, result)
         if result.is_news is not None:
-            _show_segments(spec)
+            _show_segments(spec, date)
         if result.is_news is False:
             console.print(f"{date}: a night without news; what is published stays as it is.")
         if not result.success:
@@ -73,9 +74,21 @@ def run(
             raise typer.Exit(1)
 
 
-def _show_segments(home: Home) -> None:
-    """Print what readers now find: a line per segment, a verdict on each lens, where it is."""
+def _show_segments(home: Home, date: dt.date) -> None:
+    """Print what readers now find: a line per segment, a verdict on each lens, where it is.
+
+    After a night in the middle that is what the newest one made, and is said to be.
+    """
     from segmentation_pipeline.publication import read_published
+
+    ((newest,),) = read_published(home.published, "SELECT max(as_of) FROM segments")
+    if newest > date:
+        console.print(
+            f"{date} has its rows in the dated tables; what follows is of the newest night, "
+            f"{newest}.",
+            highlight=False,
+            soft_wrap=True,
+        )
 
     table = RichTable(title=f"{home.customers.name}: segments")
     for heading in ("segmentation", "segment", "customers", "share", "what it is called"):

@@ -1,7 +1,7 @@
 """YAML files -> typed models, with errors that name the file, the line and the nearest name."""
 
 import difflib
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,7 +20,8 @@ _OTHER_SHAPES = {"list_type", "dict_type", "model_type"}
 class _UniqueKeyLoader(yaml.SafeLoader):
     """YAML's safe loader, but a key that stands twice is an error, not the last one's victory.
 
-    And what looks like a date or number and is none (2025-13-45) is an error that has a line.
+    So is a key that YAML takes for something else than text (`on`, `no`, 1), which a column may be
+    called. And what looks like a date or number and is none (2025-13-45) has a line.
     """
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
@@ -35,13 +36,18 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 
 
 def _mapping_of_unique_keys(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen: set[Any] = set()
+    seen: set[str] = set()
     for key_node, _ in node.value:
         key = loader.construct_object(key_node, deep=True)
-        if not isinstance(key, Hashable):
+        if not isinstance(key_node, yaml.ScalarNode):
             raise yaml.constructor.ConstructorError(
                 None, None, "a list or a mapping cannot be a key", key_node.start_mark
             )
+        if not isinstance(key, str):
+            raise yaml.constructor.ConstructorError(
+                None, None, f"`{key_node.value}` as a key is no text: put it in quotes",
+                key_node.start_mark,
+            )  # fmt: skip
         if key in seen:
             raise yaml.constructor.ConstructorError(
                 None, None, f"the key `{key}` stands twice", key_node.start_mark

@@ -30,4 +30,6 @@ def test_a_file_where_the_folder_should_be_is_said(tmp_path, below, status):
 
     assert done.returncode == status
     assert "Traceback" not in done.stderr
-    assert ("is a file" if status == 2 else "it cannot be written (Not a directory)") in done.stderr
+    assert (
+        "Invalid value" if status == 2 else "it cannot be written (Not a directory)"
+    ) in done.stderr

@@ -82,6 +82,7 @@ def test_a_good_home_loads_with_all_its_names(make_home, tmp_path):
         ("csv\n    key: staff_id", "csv\n    key: {expression: upper(staf_id)}", 7,
          "did you mean `staff_id`?"),
         ("      role: {type: category}\n", "      role: {type: text}\n" * 2, 12, "stands twice"),
+        ("      role:", "      on:", 11, "`on` as a key is no text: put it in quotes"),
     ],
 )  # fmt: skip
 def test_a_fault_in_customers_yaml_is_placed(make_home, written, instead, line, message):
