@@ -77,9 +77,9 @@ def search(
 
     Where there are fewer distinct customers than the least number of segments, or density families
     alone find no groups within the limits, everyone is in one segment: of one crowd they find
-    specks at most. A candidate that isn't begun since the
-    time is spent is listed with that reason; the first family is always finished. Memory: the
-    matrix once more for each worker, n labels a candidate.
+    specks at most. A candidate that isn't begun since the time is spent is listed with that reason;
+    the first family is always finished. Memory: the matrix once more for each worker, n labels a
+    candidate.
 
     Raises ClusteringError for a matrix that is empty or not finite, and for too few customers;
     NoCandidateError where no candidate is admissible.
