@@ -87,6 +87,8 @@ class GivenEncoding(ClosedModel):
 
     @model_validator(mode="after")
     def _equal_lengths(self) -> Self:
+        if len(set(self.components)) < len(self.components):
+            raise ValueError("a component stands in `components` twice")
         for category, vector in self.vectors.items():
             if len(vector) != len(self.components):
                 raise ValueError(

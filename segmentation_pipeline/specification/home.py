@@ -28,6 +28,7 @@ from segmentation_pipeline.specification.predicates import check_expectations
 from segmentation_pipeline.specification.reading import Document, Place, nearest, parse
 from segmentation_pipeline.specification.references import (
     check_aggregate,
+    check_encoded_categories,
     check_names,
     customer_table_columns,
     refuse_guarded,
@@ -44,7 +45,9 @@ from segmentation_pipeline.specification.text_expressions import check_text_expr
 from segmentation_pipeline.specification.typing_features import belonging_parts, check_typing
 from segmentation_pipeline.warehouse import is_plain_identifier
 
-RESERVED_SCHEMAS = frozenset({"raw", "core", "main", "temp", "system", "information_schema"})
+RESERVED_SCHEMAS = frozenset(
+    {"raw", "core", "main", "temp", "system", "information_schema", "pg_catalog"}
+)
 
 
 @dataclass(frozen=True)
@@ -246,6 +249,7 @@ def _check_column_feature(
     for word in feature.words:
         if word not in known:
             raise document.error([*place, "words"], f"`{word}`: {nearest(word, known)}")
+    check_encoded_categories(document, [*place, "encoding"], feature.encoding, column)
 
 
 def _check_cycles(document: Document, spec: SegmentationSpec) -> None:

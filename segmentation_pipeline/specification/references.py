@@ -7,10 +7,15 @@ with the line and the nearest name.
 from collections.abc import Iterable, Mapping
 
 from segmentation_pipeline.specification.binding import require_predicate
-from segmentation_pipeline.specification.columns import SQL_TYPES, ColumnSpec
+from segmentation_pipeline.specification.columns import MISSING_CATEGORY, SQL_TYPES, ColumnSpec
 from segmentation_pipeline.specification.customers import CustomersSpec
 from segmentation_pipeline.specification.expressions import referenced_columns
-from segmentation_pipeline.specification.features import Aggregate
+from segmentation_pipeline.specification.features import (
+    Aggregate,
+    Encoding,
+    GivenEncoding,
+    OrdinalEncoding,
+)
 from segmentation_pipeline.specification.reading import Document, Place, nearest
 
 
@@ -85,3 +90,28 @@ def check_aggregate(
         refuse_guarded(document, [*place, "where"], used, columns, use)
         types = {name: SQL_TYPES[column.type] for name, column in columns.items()}
         require_predicate(document, [*place, "where"], aggregate.where, types, "events")
+
+
+def check_encoded_categories(
+    document: Document, place: Place, encoding: Encoding | None, column: ColumnSpec
+) -> None:
+    """Refuse an encoding of categories that the column doesn't list, if it lists any.
+
+    Whoever has the category that was meant would count as missing. Raises SpecificationError with
+    the line and the nearest name.
+    """
+    match encoding:
+        case OrdinalEncoding():
+            named = [*(encoding.order or ()), *(encoding.values or ())]
+        case GivenEncoding():
+            named = [*encoding.vectors]
+        case _:
+            return
+    known = [*(column.categories or named)]
+    if column.impute is not None:
+        imputed = {"missing_category": MISSING_CATEGORY, "constant": str(column.impute.value)}
+        known += [imputed[method] for method in imputed if method == column.impute.method]
+    for category in named:
+        if category not in known:
+            hint = nearest(category, known)
+            raise document.error(place, f"`{category}` is no category of its column; {hint}")

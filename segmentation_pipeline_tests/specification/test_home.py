@@ -127,6 +127,30 @@ def test_a_fault_in_a_segmentation_is_placed(make_home, written, instead, line, 
     assert message in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("encoding", "impute", "is_sound"),
+    [
+        ("{kind: ordinal, order: [nurse, doctor]}", "", True),
+        ("{kind: ordinal, order: [nurse, docter]}", "", False),
+        ("{kind: ordinal, values: {docter: 1}}", "", False),
+        ("{kind: given, components: [a], vectors: {docter: [1]}}", "", False),
+        ("{kind: ordinal, order: [missing, nurse]}", "", False),
+        ("{kind: ordinal, order: [missing, nurse]}", ", impute: {method: missing_category}", True),
+    ],
+)
+def test_an_encoding_names_categories_that_there_are(make_home, encoding, impute, is_sound):
+    listed = f"role: {{type: category, categories: [nurse, doctor]{impute}}}"
+    home = make_home(
+        CUSTOMERS.replace("role: {type: category}", listed),
+        f"{SEGMENTATION}  role: {{criterion: behaviour, encoding: {encoding}}}\n",
+    )
+    if is_sound:
+        load_home(home)
+        return
+    with pytest.raises(SpecificationError, match=r"yaml:10: .* is no category of its column; "):
+        load_home(home)
+
+
 def test_of_a_value_that_may_have_several_shapes_only_its_own_faults_are_told(make_home):
     home = make_home(CUSTOMERS.replace("key: staff_id", "key: Staff_ID", 1))
 
