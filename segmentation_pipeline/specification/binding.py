@@ -27,13 +27,16 @@ def bound_type(
     row = ", ".join(f"CAST(NULL AS {kind}) AS {quote(name)}" for name, kind in columns.items())
     try:
         with parser().cursor() as connection:
-            # TRY takes what belongs to one row, and neither aggregates nor UNNEST.
+            # WHERE takes what belongs to one row, and neither aggregates nor UNNEST.
             (kind,) = column_types_of(
-                connection, f"SELECT TRY({expression}\n) FROM (SELECT {row}) AS {quote(relation)}"
+                connection,
+                f"SELECT ({expression}\n) FROM (SELECT {row}) AS {quote(relation)}"
+                f" WHERE ({expression}\n) IS NULL",
             ).values()
     except DatabaseError as error:
         # It speaks of names, types and the expression: there is no row.
         said = str(error).splitlines()[0].partition(": ")[2]
+        said = said.replace("WHERE clause", "an expression over a row")
         raise document.error(place, f"it can't be evaluated: {said}") from None
     return kind
 

@@ -137,7 +137,8 @@ def test_a_segmentation_that_is_not_there_yet_has_nothing_before(home, tmp_path)
 
 def test_what_would_fail_says_why_and_leaves_nothing_behind(home, tmp_path):
     before = digests(home)
-    file = changed(home, tmp_path, ("mails_opened / mails_sent", "error('no rate today')"))
+    rate = "CASE WHEN mails_sent < 0 THEN 0.0 ELSE error('no rate today') END"
+    file = changed(home, tmp_path, ("mails_opened / mails_sent", rate))
 
     with pytest.raises(PipelineError, match="the night would fail") as error:
         run_rehearsal(home, file)

@@ -57,7 +57,7 @@ clustering:
     [
         ("papers * 2", "paper_count(papers)", 8, "twice.expression: it can't be evaluated: Scalar"),
         ("papers * 2", "papers + role", 8, "twice.expression: it can't be evaluated"),
-        ("papers * 2", "sum(papers)", 8, "aggregates are not allowed"),
+        ("papers * 2", "sum(papers)", 8, "a row cannot contain aggregates"),
         ("papers * 2", "twice * 2", 8, "there is no column `twice`"),
         ("papers * 2", '"papers, age"', 8, "not one SQL expression"),
         ("papers * 2", '""', 8, "not one SQL expression"),

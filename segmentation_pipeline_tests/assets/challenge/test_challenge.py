@@ -133,7 +133,7 @@ def test_a_changed_specification_ends_the_challenger_and_is_in_force_at_once(wai
 
 
 def test_customers_that_give_no_model_leave_the_one_in_force_and_say_so(world):
-    found = world.night(2, np.ones((20, 2)) * [[1.0, 2.0]], "refit")
+    found = world.night(2, np.ones((1, 2)), "refit")
 
     assert found.is_failed
     assert found.sentence.startswith("a refit was due (because), and no model could be fitted: ")

@@ -215,7 +215,7 @@ def test_one_failed_segmentation_keeps_its_rows_and_the_other_is_published(early
     replace_in(
         early_home / "segmentations" / "engagement.yaml",
         "expression: mails_opened / mails_sent",
-        "expression: error('no rate today')",
+        "expression: CASE WHEN mails_sent < 0 THEN 0.0 ELSE error('no rate today') END",
     )
 
     result = night(early_home)
