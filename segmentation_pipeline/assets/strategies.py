@@ -10,6 +10,7 @@ from segmentation_pipeline.assets.table_results import contract_checks, table_re
 from segmentation_pipeline.preparation import CUSTOMERS
 from segmentation_pipeline.segments.sensitive import make_sensitive_shares
 from segmentation_pipeline.segments.strategies import (
+    asks_for_kpis,
     make_segment_strategies,
     segments_without_strategy,
 )
@@ -24,6 +25,8 @@ def build_strategy_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition
     spec = home.segmentations[name]
     strategies = Table(name, "segment_strategies")
     read = ["segments", "segment_profiles", "segment_category_shares", "segment_traits"]
+    if asks_for_kpis(spec):
+        read.append("segment_kpis")
 
     @dg.asset(
         key_prefix=[name],
@@ -40,7 +43,7 @@ def build_strategy_assets(home: Home, name: str) -> Sequence[dg.AssetsDefinition
         """What the playbook says of each segment, the first priority first, with the evidence."""
         with workshop.step(context) as (connection, build):
             require_builds(connection, [Table(name, table) for table in read], build.as_of)
-            rows = make_segment_strategies(connection, name, spec, build)
+            rows = make_segment_strategies(connection, name, spec, home.customers.kpis, build)
             lacking = segments_without_strategy(connection, name)
             if spec.strategies and lacking:
                 context.log.warning(f"no strategy applies to {', '.join(lacking)}")

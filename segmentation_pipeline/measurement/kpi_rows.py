@@ -24,10 +24,8 @@ from segmentation_pipeline.measurement.kpi_sums import (
     total,
 )
 from segmentation_pipeline.segments.suppression import Hidden, hidden_groups
-from segmentation_pipeline.specification.kpis import KpiKind
+from segmentation_pipeline.specification.kpis import EVERYBODY, KpiKind
 
-EVERYBODY = "everybody"
-"""What stands in the place of a segment in the row of all customers; no segment has such an id."""
 FIGURES_SCHEMA = pa.schema(
     {
         "kpi": pa.string(),

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from segmentation_pipeline.reports.edition import Edition, Row
-from segmentation_pipeline.reports.kpis import EVERYBODY, kpi_lines
+from segmentation_pipeline.reports.kpis import kpi_lines
 from segmentation_pipeline.reports.segment_charts import Names, marks, token
 from segmentation_pipeline.reports.views import Bar, Card, Part, SegmentRule, Strategy, Trait
 from segmentation_pipeline.reports.wording import bin_label, counted, number, percent, words
 from segmentation_pipeline.segments.wording import is_told_in_percent
+from segmentation_pipeline.specification.kpis import EVERYBODY
 
 _MOST_TRAITS = 5
 _TELLING_DIFFERENCE = 0.2

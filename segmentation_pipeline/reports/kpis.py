@@ -4,9 +4,7 @@ from collections.abc import Sequence
 
 from segmentation_pipeline.reports.edition import Row
 from segmentation_pipeline.reports.wording import number, percent
-
-EVERYBODY = "everybody"
-"""The row of all customers, in the place of a segment."""
+from segmentation_pipeline.segments.wording import is_kpi_in_percent
 
 
 def kpi_lines(rows: Sequence[Row], everybody: Sequence[Row]) -> list[tuple[str, str]]:
@@ -28,7 +26,7 @@ def _told(row: Row, overall: Row | None) -> str:
     if row["lower"] is not None:
         low, high = _figure(row, "lower"), _figure(row, "upper")
         said = f"{said} ({low} to {high})"
-    if unit and not _is_in_percent(row):
+    if unit and not is_kpi_in_percent(row["kind"], unit):
         said = f"{said} {unit}"
     if overall is not None and overall["value"] is not None:
         said = f"{said}; everybody {_figure(overall, 'value')}"
@@ -42,9 +40,5 @@ def _told(row: Row, overall: Row | None) -> str:
 
 def _figure(row: Row, column: str) -> str:
     value = row[column]
-    return percent(value) if _is_in_percent(row) and 0 <= value <= 1 else number(value)
-
-
-def _is_in_percent(row: Row) -> bool:
-    """Whether a KPI is told in percent: a share of customers, or a quotient without a unit."""
-    return bool(row["kind"] == "binary" or (row["kind"] == "ratio" and row["unit"] is None))
+    is_percent = is_kpi_in_percent(row["kind"], row["unit"])
+    return percent(value) if is_percent and 0 <= value <= 1 else number(value)

@@ -4,6 +4,7 @@ What belongs here: the choice. How evidence reads belongs to `evidence`; what a 
 the specification.
 """
 
+import datetime as dt
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +12,11 @@ from typing import Any
 import pyarrow as pa
 
 from segmentation_pipeline.errors import SpecificationError
-from segmentation_pipeline.segments.evidence import Finding, condition_words, find
+from segmentation_pipeline.segments.evidence import Finding, Subjects, condition_words, find
+from segmentation_pipeline.specification.kpis import EVERYBODY, Kpi
 from segmentation_pipeline.specification.segmentation import SegmentationSpec
 from segmentation_pipeline.specification.strategies import NO_STRATEGY, Condition, Strategy
-from segmentation_pipeline.warehouse import Build, Connection, Table, write_rows
+from segmentation_pipeline.warehouse import Build, Connection, Table, literal, write_rows
 
 _SCHEMA = pa.schema(
     {
@@ -40,9 +42,12 @@ class Figures:
     profiles: Mapping[tuple[str, str], Mapping[str, Any]]
     shares: Mapping[tuple[str, str, str], Mapping[str, Any]]
     traits: Mapping[tuple[str, str, str | None], Mapping[str, Any]]
+    kpis: Mapping[tuple[str, str], Mapping[str, Any]]
 
     def row(self, segment_id: str, condition: Condition) -> Mapping[str, Any] | None:
         """Find the row that answers a condition about a segment; None where there is none."""
+        if condition.kpi is not None:
+            return self.kpis.get((segment_id, condition.kpi))
         if condition.feature is None:
             return self.segments[segment_id]
         if condition.measure == "trait_rank":
@@ -52,18 +57,31 @@ class Figures:
         return self.shares.get((segment_id, condition.feature, condition.category))
 
 
+def asks_for_kpis(spec: SegmentationSpec) -> bool:
+    """Whether a condition of the playbook is about a KPI."""
+    return any(
+        one.kpi is not None for strategy in spec.strategies.values() for one in strategy.when
+    )
+
+
 def make_segment_strategies(
-    connection: Connection, name: str, spec: SegmentationSpec, build: Build
+    connection: Connection,
+    name: str,
+    spec: SegmentationSpec,
+    kpis: Mapping[str, Kpi],
+    build: Build,
 ) -> int:
     """Write `segment_strategies`: what applies to each segment, the first priority first.
 
     A segment to which nothing applies has one row that says so. Noise, and a segment without
-    customers, have none. Returns the number of rows.
+    customers, have none. `segment_kpis` is read where a condition asks for a KPI. Returns the
+    number of rows.
 
     Raises SpecificationError where an expression turns out to be of another kind than a condition
     takes it for.
     """
-    rows = strategy_rows(name, spec, _figures(connection, name))
+    figures = _figures(connection, name, build.as_of if asks_for_kpis(spec) else None)
+    rows = strategy_rows(name, spec, kpis, figures)
     return write_rows(connection, Table(name, "segment_strategies"), _SCHEMA, list(rows), build)
 
 
@@ -78,8 +96,11 @@ def segments_without_strategy(connection: Connection, name: str) -> list[str]:
     return [str(row[0]) for row in rows]
 
 
-def strategy_rows(name: str, spec: SegmentationSpec, figures: Figures) -> Iterator[dict[str, Any]]:
+def strategy_rows(
+    name: str, spec: SegmentationSpec, kpis: Mapping[str, Kpi], figures: Figures
+) -> Iterator[dict[str, Any]]:
     """Hold each strategy against each segment that has customers and is not noise."""
+    subjects = Subjects(spec.features, kpis)
     _refuse_other_kinds(name, spec, figures)
     # The sort is stable: of equal priorities, the one that stands first in the file comes first.
     playbook = sorted(spec.strategies.items(), key=lambda item: item[1].priority)
@@ -87,7 +108,7 @@ def strategy_rows(name: str, spec: SegmentationSpec, figures: Figures) -> Iterat
         if segment["is_noise"] or not segment["customers"]:
             continue
         held = [
-            (strategy_name, strategy, _findings(segment_id, strategy, spec, figures))
+            (strategy_name, strategy, _findings(segment_id, strategy, subjects, figures))
             for strategy_name, strategy in playbook
         ]
         applying = [one for one in held if all(finding.holds for finding in one[2])]
@@ -97,24 +118,23 @@ def strategy_rows(name: str, spec: SegmentationSpec, figures: Figures) -> Iterat
                 "strategy": strategy_name,
                 "rank": rank,
                 **strategy.model_dump(exclude={"when", "experiment"}),
-                "conditions": _joined(condition_words(c, spec.features) for c in strategy.when),
+                "conditions": _joined(condition_words(c, subjects) for c in strategy.when),
                 "evidence": _joined(finding.words for finding in findings),
             }
         if not applying:
-            yield _nothing_applies(segment_id, held, spec)
+            yield _nothing_applies(segment_id, held, subjects)
 
 
 def _findings(
-    segment_id: str, strategy: Strategy, spec: SegmentationSpec, figures: Figures
+    segment_id: str, strategy: Strategy, subjects: Subjects, figures: Figures
 ) -> list[Finding]:
     return [
-        find(condition, figures.row(segment_id, condition), spec.features)
-        for condition in strategy.when
+        find(condition, figures.row(segment_id, condition), subjects) for condition in strategy.when
     ]
 
 
 def _nothing_applies(
-    segment_id: str, held: list[tuple[str, Strategy, list[Finding]]], spec: SegmentationSpec
+    segment_id: str, held: list[tuple[str, Strategy, list[Finding]]], subjects: Subjects
 ) -> dict[str, Any]:
     """Say so in a row, with what the nearest strategy lacks: fewest conditions, then priority."""
     row: dict[str, Any] = dict.fromkeys(_SCHEMA.names)
@@ -132,7 +152,7 @@ def _nothing_applies(
     found = _joined(finding.words for _, finding in lacking)
     return {
         **row,
-        "conditions": _joined(condition_words(c, spec.features) for c, _ in lacking),
+        "conditions": _joined(condition_words(c, subjects) for c, _ in lacking),
         "evidence": f"No strategy applies; {nearest} comes nearest, but: {found}",
     }
 
@@ -158,13 +178,19 @@ def _joined(words: Iterator[str]) -> str:
     return "; ".join(dict.fromkeys(words))
 
 
-def _figures(connection: Connection, name: str) -> Figures:
-    def rows(table: str) -> list[dict[str, Any]]:
+def _figures(connection: Connection, name: str, kpi_date: dt.date | None) -> Figures:
+    """Read the segments' figures, and of a date given their KPIs next to everybody's."""
+
+    def rows(table: str, of: str = "") -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = (
-            connection.sql(f"FROM {Table(name, table).sql}").to_arrow_table().to_pylist()
+            connection.sql(f"FROM {Table(name, table).sql} {of}").to_arrow_table().to_pylist()
         )
         return found
 
+    kpis: list[dict[str, Any]] = []
+    if kpi_date is not None:
+        kpis = rows("segment_kpis", f"WHERE kpi_date = {literal(kpi_date)}")
+    overall = {row["kpi"]: row["value"] for row in kpis if row["segment_id"] == EVERYBODY}
     return Figures(
         segments={row["segment_id"]: row for row in rows("segments")},
         profiles={(row["segment_id"], row["feature"]): row for row in rows("segment_profiles")},
@@ -175,5 +201,9 @@ def _figures(connection: Connection, name: str) -> Figures:
         traits={
             (row["segment_id"], row["feature"], row["category"]): row | {"trait_rank": row["rank"]}
             for row in rows("segment_traits")
+        },
+        kpis={
+            (row["segment_id"], row["kpi"]): row | {"overall_value": overall[row["kpi"]]}
+            for row in kpis
         },
     )

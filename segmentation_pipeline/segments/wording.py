@@ -76,6 +76,11 @@ def is_told_in_percent(name: str, unit: str | None) -> bool:
     return unit is None and name.endswith(("_rate", "_share"))
 
 
+def is_kpi_in_percent(kind: str, unit: str | None) -> bool:
+    """Whether a KPI is told in percent: a share of customers, or a quotient without a unit."""
+    return kind == "binary" or (kind == "ratio" and unit is None)
+
+
 def unit_words(feature: FeatureSpec, *, is_one: bool = False) -> str:
     """The unit, as one says it, of one or of more.
 

@@ -8,7 +8,7 @@ from segmentation_pipeline.specification.customers import CustomersSpec
 from segmentation_pipeline.specification.expressions import referenced_columns
 from segmentation_pipeline.specification.features import feature_type
 from segmentation_pipeline.specification.kpis import Kpi
-from segmentation_pipeline.specification.reading import Document, nearest
+from segmentation_pipeline.specification.reading import Document, Place, nearest
 from segmentation_pipeline.specification.references import (
     check_aggregate,
     check_names,
@@ -54,14 +54,15 @@ def check_kpis(document: Document, customers: CustomersSpec) -> None:
 def check_goals(document: Document, spec: SegmentationSpec, customers: CustomersSpec) -> None:
     """Refuse a strategy whose goal is no KPI of `customers.yaml`."""
     for name, strategy in spec.strategies.items():
-        if strategy.goal_kpi not in customers.kpis:
-            hint = "declare it there"
-            if customers.kpis:
-                hint = nearest(strategy.goal_kpi, customers.kpis)
-            raise document.error(
-                ["strategies", name, "goal_kpi"],
-                f"`kpis` of customers.yaml has no `{strategy.goal_kpi}`; {hint}",
-            )
+        place = ["strategies", name, "goal_kpi"]
+        check_kpi_name(document, place, strategy.goal_kpi, customers)
+
+
+def check_kpi_name(document: Document, place: Place, name: str, customers: CustomersSpec) -> None:
+    """Refuse the name of a KPI that `customers.yaml` doesn't declare, with the nearest one."""
+    if name not in customers.kpis:
+        hint = nearest(name, customers.kpis) if customers.kpis else "declare it there"
+        raise document.error(place, f"`kpis` of customers.yaml has no `{name}`; {hint}")
 
 
 def _check_sources(

@@ -12,6 +12,8 @@ from segmentation_pipeline.specification.features import Aggregate
 KpiKind = Literal["binary", "mean", "ratio", "heavy"]
 KpiPart = Literal["numerator", "denominator"]
 TotalFunction = Literal["count", "sum", "distinct"]
+EVERYBODY = "everybody"
+"""What stands in the place of a segment in the row of all customers; no segment has such an id."""
 _TOTALS: tuple[TotalFunction, ...] = ("count", "sum", "distinct")
 
 

@@ -1,4 +1,4 @@
-"""Whether a playbook's conditions name features and categories that a segmentation has.
+"""Whether a playbook's conditions name features, categories and KPIs that there are.
 
 What belongs here: what the model of one condition cannot know. What a condition looks like belongs
 to `strategies`.
@@ -9,16 +9,18 @@ from collections.abc import Collection, Iterable
 from segmentation_pipeline.specification.columns import MISSING_CATEGORY, ColumnSpec
 from segmentation_pipeline.specification.customers import CustomersSpec
 from segmentation_pipeline.specification.features import FeatureSpec, GivenEncoding, OrdinalEncoding
+from segmentation_pipeline.specification.kpi_references import check_kpi_name
 from segmentation_pipeline.specification.reading import Document, Place, nearest
 from segmentation_pipeline.specification.segmentation import SegmentationSpec
 from segmentation_pipeline.specification.strategies import NO_STRATEGY, Condition
 
 
 def check_playbook(document: Document, spec: SegmentationSpec, customers: CustomersSpec) -> None:
-    """Refuse a condition that no profile could answer, with its line and the nearest name.
+    """Refuse a condition that no published figure could answer, with its line and nearest name.
 
-    Raises SpecificationError for an unknown feature, one that profiles don't tell, a sensitive or
-    personal column, an unknown category, and a measure that its kind of feature doesn't have.
+    Raises SpecificationError for an unknown KPI, an unknown feature, one that profiles don't tell,
+    a sensitive or personal column, an unknown category, and a measure that its kind of feature
+    doesn't have.
     """
     if NO_STRATEGY in spec.strategies:
         raise document.error(
@@ -27,8 +29,10 @@ def check_playbook(document: Document, spec: SegmentationSpec, customers: Custom
         )
     for name, strategy in spec.strategies.items():
         for index, condition in enumerate(strategy.when):
+            place: list[str | int] = ["strategies", name, "when", index]
+            if condition.kpi is not None:
+                check_kpi_name(document, [*place, "kpi"], condition.kpi, customers)
             if condition.feature is not None:
-                place: list[str | int] = ["strategies", name, "when", index]
                 _check_condition(document, place, condition, condition.feature, spec, customers)
 
 

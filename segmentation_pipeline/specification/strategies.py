@@ -8,28 +8,35 @@ from segmentation_pipeline.specification.closed import ClosedModel, Name
 from segmentation_pipeline.specification.experiments import Experiment
 
 Measure = Literal[
-    "customers", "share", "mean", "median", "standardised_difference", "lift", "trait_rank"
-]
+    "customers", "share", "mean", "median", "standardised_difference", "lift", "trait_rank",
+    "value", "change",
+]  # fmt: skip
 NO_STRATEGY = "none"
 """What stands in the place of a strategy where none applies; no strategy can be called so."""
 
 _OF_SEGMENT: tuple[Measure, ...] = ("customers", "share")
 _OF_NUMBER: tuple[Measure, ...] = ("mean", "median", "standardised_difference", "trait_rank")
 _OF_CATEGORY: tuple[Measure, ...] = ("share", "lift", "trait_rank")
+_OF_KPI: tuple[Measure, ...] = ("value", "change")
 
 
 class Condition(ClosedModel):
     """A figure of a segment, as it is published, and the bounds that it must lie within."""
 
     feature: Name | None = None
-    """The feature that is looked at; none where the condition is about the segment's size."""
+    """The feature that is looked at; none where the condition is about the segment's size or about
+    a KPI."""
     category: str | None = None
     """Of a category, such as `email`: the one that is looked at; `missing` is no value."""
+    kpi: Name | None = None
+    """The KPI of `customers.yaml` that is looked at, as it is on the night's date."""
     measure: Measure
     """Of the segment: `customers`, `share`. Of a number: `mean`, `median` (in its unit),
     `standardised_difference` (from everybody else; 0.2 is small, 0.8 large, negative is below). Of
     a category: `share` of the segment, `lift` (2 is twice as frequent as among all). Of both:
-    `trait_rank`, the place among the segment's traits, 1 for the strongest."""
+    `trait_rank`, the place among the segment's traits, 1 for the strongest. Of a KPI: `value` (in
+    its unit; 0.4 is 40 %) and `change`, by how much it rose since the window before (in the same
+    unit; -0.05 is five percentage points less)."""
     at_least: float | None = None
     """The smallest figure for which it holds."""
     at_most: float | None = None
@@ -39,14 +46,22 @@ class Condition(ClosedModel):
     def _measure_fits(self) -> Self:
         if self.category is not None and self.feature is None:
             raise ValueError("`category` needs `feature`, whose category it is")
+        if self.kpi is not None and self.feature is not None:
+            raise ValueError("a condition is about a `feature` or about a `kpi`: write two")
         allowed = _OF_SEGMENT
         about = "the segment's size"
-        if self.feature is not None:
+        if self.kpi is not None:
+            allowed, about = _OF_KPI, "a KPI"
+        elif self.feature is not None:
             allowed = _OF_NUMBER if self.category is None else _OF_CATEGORY
             about = "a number" if self.category is None else "a category"
         if self.measure not in allowed:
             hint = ""
-            if self.feature is None:
+            if self.measure in _OF_KPI:
+                hint = "; say of which `kpi`"
+            elif self.kpi is not None:
+                pass
+            elif self.feature is None:
                 hint = "; say of which `feature`"
             elif self.category is None and self.measure in _OF_CATEGORY:
                 hint = "; say of which `category`"

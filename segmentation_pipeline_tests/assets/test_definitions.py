@@ -276,6 +276,23 @@ def test_a_column_may_be_both_summed_and_a_condition(tmp_path):
     assert dg.AssetKey(["engagement", "engineered_features"]) in keys
 
 
+@pytest.mark.parametrize(("condition", "waits"), [("kpi: engagement, measure: value", True),
+                                                 ("measure: share", False)])  # fmt: skip
+def test_a_playbook_waits_for_kpis_where_it_asks_for_one(tmp_path, condition, waits):
+    home = copy_home(tmp_path)
+    file = home / "segmentations" / "engagement.yaml"
+    text = file.read_text(encoding="utf-8")
+    asked = "strategies:\n  partners_in_person:\n    when:\n"
+    assert asked in text
+    changed = text.replace(asked, f"{asked}      - {{{condition}, at_least: 0.1}}\n")
+    file.write_text(changed, encoding="utf-8")
+
+    graph = build_definitions(home).get_repository_def().asset_graph
+    strategies = graph.get(dg.AssetKey(["engagement", "segment_strategies"]))
+
+    assert (dg.AssetKey(["engagement", "segment_kpis"]) in strategies.parent_keys) == waits
+
+
 def test_the_packaged_workspace_is_that_of_the_repository():
     packaged = (EXAMPLE / "dagster" / "workspace.yaml").read_text(encoding="utf-8")
     own = (REPOSITORY / "workspace.yaml").read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ import pytest
 
 from segmentation_pipeline.errors import SpecificationError
 from segmentation_pipeline.publication import read_published
-from segmentation_pipeline.segments.evidence import find
+from segmentation_pipeline.segments.evidence import Subjects, condition_words, find
 from segmentation_pipeline.segments.strategies import (
     Figures,
     make_segment_strategies,
@@ -15,6 +15,7 @@ from segmentation_pipeline.segments.strategies import (
     strategy_rows,
 )
 from segmentation_pipeline.specification.home import load_home
+from segmentation_pipeline.specification.kpis import Kpi
 from segmentation_pipeline.specification.segmentation import SegmentationSpec
 from segmentation_pipeline.specification.strategies import Condition
 from segmentation_pipeline.warehouse import Build, Table, open_warehouse, write_table
@@ -32,6 +33,28 @@ def profile(mean, overall_mean=5.0, difference=1.0):
         "median": mean,
         "overall_mean": overall_mean,
         "standardised_difference": difference,
+    }
+
+
+KPIS = {
+    "active": Kpi(
+        description="Active customers.", kind="binary", source="web", function="count",
+        window_days=30,
+    ),
+    "revenue": Kpi(
+        description="Revenue", unit="EUR/30 days", kind="heavy", source="orders", function="sum",
+        column="amount", window_days=30,
+    ),
+}  # fmt: skip
+
+
+def measured(value, previous, overall):
+    change = None if value is None else value - previous
+    return {
+        "value": value,
+        "previous_value": previous,
+        "change": change,
+        "overall_value": overall,
     }
 
 
@@ -53,6 +76,11 @@ FIGURES = Figures(
     },
     traits={
         ("s-2", "papers", None): {"trait_rank": 2, "sentence": "Papers: 9 on average, so many."}
+    },
+    kpis={
+        ("s-1", "active"): measured(0.25, 0.375, 0.5),
+        ("s-2", "active"): measured(None, None, 0.5),
+        ("s-1", "revenue"): measured(120.25, 100.0, 60.5),
     },
 )
 
@@ -88,11 +116,12 @@ def spec(**conditions):
 EVERYBODY = {"measure": "customers", "at_least": 1}
 WRITERS = {"feature": "papers", "measure": "mean", "at_least": 9}
 NINE_PAPERS = "Papers: 9.0 papers per year on average, against everybody's 5.0"
+FALLING = {"kpi": "active", "measure": "change", "at_most": -0.05}
 MAILERS = {"feature": "channel", "category": "email", "measure": "share", "at_least": 0.5}
 
 
 def rows(**conditions):
-    return list(strategy_rows("s", spec(**conditions), FIGURES))
+    return list(strategy_rows("s", spec(**conditions), KPIS, FIGURES))
 
 
 def test_all_conditions_must_hold_and_a_bound_counts_as_inside():
@@ -162,11 +191,20 @@ def test_without_a_playbook_every_segment_says_so():
          "Papers: 9 on average, so many (trait 2)"),
         ({"feature": "papers", "measure": "trait_rank", "at_most": 2}, "s-1", False,
          "Papers: no trait"),
+        (FALLING, "s-1", True,
+         "Active customers: 25%, against 38% in the 30 days before (-12 percentage points)"),
+        (FALLING, "s-2", False, "Active customers: no figure"),
+        ({"kpi": "active", "measure": "value", "at_least": 0.254}, "s-1", False,
+         "Active customers: 25.0%, against everybody's 50%"),
+        ({"kpi": "revenue", "measure": "value", "at_least": 100}, "s-1", True,
+         "Revenue: 120 EUR per 30 days, against everybody's 60"),
+        ({"kpi": "revenue", "measure": "change", "at_least": 0}, "s-1", True,
+         "Revenue: 120, against 100 in the 30 days before (20 EUR per 30 days)"),
     ],
 )  # fmt: skip
 def test_what_is_found_is_said_with_its_figures(condition, segment_id, holds, words):
     asked = Condition.model_validate(condition)
-    found = find(asked, FIGURES.row(segment_id, asked), spec().features)
+    found = find(asked, FIGURES.row(segment_id, asked), Subjects(spec().features, KPIS))
 
     assert (found.holds, found.words) == (holds, words)
 
@@ -201,8 +239,51 @@ def test_the_table_names_those_left_without(tmp_path):
             query = f"SELECT * FROM (VALUES {made}) t({columns}"
             write_table(connection, Table(name, table), query, NIGHT)
 
-        assert make_segment_strategies(connection, name, spec(writers=WRITERS), NIGHT) == 2
+        assert make_segment_strategies(connection, name, spec(writers=WRITERS), {}, NIGHT) == 2
         assert segments_without_strategy(connection, name) == ["s-2"]
+
+
+@pytest.mark.parametrize(
+    ("condition", "words"),
+    [
+        (FALLING, "Active customers: change at most -5 percentage points"),
+        ({"kpi": "revenue", "measure": "value", "at_least": 100},
+         "Revenue: at least 100 EUR per 30 days"),
+        ({"kpi": "active", "measure": "value", "at_most": 0.2}, "Active customers: at most 20%"),
+    ],
+)  # fmt: skip
+def test_what_is_asked_of_a_kpi_is_said_in_its_unit(condition, words):
+    asked = Condition.model_validate(condition)
+
+    assert condition_words(asked, Subjects({}, KPIS)) == words
+
+
+def test_kpis_are_those_of_the_night_next_to_everybodys(tmp_path):
+    playbook = spec(falling=FALLING)
+    with open_warehouse(tmp_path / "w.duckdb") as connection:
+        for table, query in {
+            "segments": "SELECT unnest(['s-1', 's-2']) AS segment_id, 30 AS customers,"
+            " 0.5 AS share, FALSE AS is_noise",
+            "segment_profiles": "SELECT '' AS segment_id, '' AS feature LIMIT 0",
+            "segment_category_shares": "SELECT '' AS segment_id, '' AS feature, '' AS category"
+            " LIMIT 0",
+            "segment_traits": "SELECT '' AS segment_id, '' AS feature, '' AS category, 1 AS rank"
+            " LIMIT 0",
+            # The night before, it was the other segment that fell.
+            "segment_kpis": "SELECT * FROM (VALUES"
+            " ('s-1', DATE '2025-06-30', 0.25, 0.375), ('s-2', DATE '2025-06-30', 0.5, 0.375),"
+            " ('everybody', DATE '2025-06-30', 0.4, 0.375),"
+            " ('s-1', DATE '2025-06-29', 0.5, 0.375), ('s-2', DATE '2025-06-29', 0.25, 0.375),"
+            " ('everybody', DATE '2025-06-29', 0.4, 0.375))"
+            " t(segment_id, kpi_date, value, previous_value),"
+            " (SELECT 'active' AS kpi), LATERAL (SELECT value - previous_value AS change)",
+        }.items():
+            write_table(connection, Table("s", table), query, NIGHT)
+        make_segment_strategies(connection, "s", playbook, KPIS, NIGHT)
+
+        assert connection.sql(
+            "SELECT segment_id, strategy FROM s.segment_strategies ORDER BY 1"
+        ).fetchall() == [("s-1", "falling"), ("s-2", "none")]
 
 
 COLUMNS = {
@@ -233,7 +314,9 @@ def table_that_answers(condition):
 @pytest.mark.parametrize("segmentation", ["engagement", "profession"])
 def test_every_number_of_the_example_is_a_published_cell(published_home, segmentation):
     """The evidence is what is written of published rows, and of nothing else."""
-    loaded = load_home(published_home).segmentations[segmentation]
+    home = load_home(published_home)
+    loaded = home.segmentations[segmentation]
+    subjects = Subjects(loaded.features, home.customers.kpis)
     tables = {table: published_rows(published_home, segmentation, table) for table in COLUMNS}
     told = read_published(
         published_home / "published",
@@ -252,7 +335,7 @@ def test_every_number_of_the_example_is_a_published_cell(published_home, segment
                 and row.get("feature") == condition.feature
                 and row.get("category") == condition.category
             ]
-            parts.append(find(condition, row, loaded.features).words)
+            parts.append(find(condition, row, subjects).words)
             numbers = set(re.findall(r"[0-9][0-9,]*(?:\.[0-9]+)?%?", parts[-1]))
             cells = {told for value in row.values() for told in spellings(value)}
             cells.update(re.findall("[0-9]+", loaded.features[condition.feature].unit or "")

@@ -54,6 +54,7 @@ strategies:
       - {feature: driver, category: Price, measure: lift, at_least: 1.2, at_most: 3}
       - {feature: ratio, measure: median, at_most: 9}
       - {measure: customers, at_least: 10}
+      - {kpi: many_papers, measure: change, at_most: -0.05}
     message: Read this.
     channel: email
     goal_kpi: many_papers
@@ -73,7 +74,7 @@ def test_a_good_playbook_loads(make_home):
     (strategy,) = load_home(make_home()).segmentations["engagement"].strategies.values()
 
     assert [condition.measure for condition in strategy.when] == [
-        "mean", "share", "lift", "median", "customers",
+        "mean", "share", "lift", "median", "customers", "change",
     ]  # fmt: skip
     assert strategy.offer is None
 
@@ -103,9 +104,15 @@ def test_a_good_playbook_loads(make_home):
         ("measure: mean", "measure: average", 12, "`average` is not one of"),
         ("measure: mean, at_least: 5", "measure: trait_rank, at_most: 0", 12, "has rank 1"),
         ("at_least: 5", "atleast: 5", 12, "did you mean `at_least`?"),
-        ("    priority: 1\n", "    prority: 1\n", 20, "did you mean `priority`?"),
+        ("kpi: many_papers, measure", "kpi: many_paper, measure", 17,
+         "`kpis` of customers.yaml has no `many_paper`; did you mean `many_papers`?"),
+        ("kpi: many_papers, measure: change", "kpi: many_papers, measure: mean", 17,
+         "`measure: mean` is no measure of a KPI, which has value, change"),
+        ("kpi: many_papers, measure", "measure", 17, "say of which `kpi`"),
+        ("kpi: many_papers", "kpi: many_papers, feature: papers", 17, "write two"),
+        ("    priority: 1\n", "    prority: 1\n", 21, "did you mean `priority`?"),
         ("    goal_kpi: many_papers\n", "", 10, "`goal_kpi` is missing"),
-        ("goal_kpi: many_papers", "goal_kpi: papers", 19,
+        ("goal_kpi: many_papers", "goal_kpi: papers", 20,
          "`kpis` of customers.yaml has no `papers`; did you mean `many_papers`?"),
         ("write_to_them", "none", 10, "a strategy can't be called `none`"),
         ("write_to_them", "Write to them", 10, "lower-case letters"),
