@@ -35,7 +35,7 @@ STRATEGY_CONTRACTS = (
                 "evidence",
                 "VARCHAR",
                 "What was found; each number is a rounded cell of segments, segment_profiles, "
-                "segment_category_shares or segment_traits.",
+                "segment_category_shares, segment_traits or segment_kpis.",
             ),
             *PROVENANCE,
         ),

@@ -10,6 +10,7 @@ from segmentation_pipeline.specification.columns import MISSING_CATEGORY, Column
 from segmentation_pipeline.specification.customers import CustomersSpec
 from segmentation_pipeline.specification.features import FeatureSpec, GivenEncoding, OrdinalEncoding
 from segmentation_pipeline.specification.kpi_references import check_kpi_name
+from segmentation_pipeline.specification.kpis import Kpi
 from segmentation_pipeline.specification.reading import Document, Place, nearest
 from segmentation_pipeline.specification.segmentation import SegmentationSpec
 from segmentation_pipeline.specification.strategies import NO_STRATEGY, Condition
@@ -18,9 +19,9 @@ from segmentation_pipeline.specification.strategies import NO_STRATEGY, Conditio
 def check_playbook(document: Document, spec: SegmentationSpec, customers: CustomersSpec) -> None:
     """Refuse a condition that no published figure could answer, with its line and nearest name.
 
-    Raises SpecificationError for an unknown KPI, an unknown feature, one that profiles don't tell,
-    a sensitive or personal column, an unknown category, and a measure that its kind of feature
-    doesn't have.
+    Raises SpecificationError for an unknown KPI, a share that can't be, an unknown feature, one
+    that profiles don't tell, a sensitive or personal column, an unknown category, and a measure
+    that its kind of feature doesn't have.
     """
     if NO_STRATEGY in spec.strategies:
         raise document.error(
@@ -32,8 +33,22 @@ def check_playbook(document: Document, spec: SegmentationSpec, customers: Custom
             place: list[str | int] = ["strategies", name, "when", index]
             if condition.kpi is not None:
                 check_kpi_name(document, [*place, "kpi"], condition.kpi, customers)
+                _check_share(document, place, condition, customers.kpis[condition.kpi])
             if condition.feature is not None:
                 _check_condition(document, place, condition, condition.feature, spec, customers)
+
+
+def _check_share(document: Document, place: Place, condition: Condition, kpi: Kpi) -> None:
+    """Refuse percents where a share is meant, or the difference of two."""
+    lowest = -1 if condition.measure == "change" else 0
+    for setting in ("at_least", "at_most"):
+        bound = getattr(condition, setting)
+        if kpi.kind == "binary" and bound is not None and not lowest <= bound <= 1:
+            raise document.error(
+                [*place, setting],
+                f"`{condition.kpi}` is a share, whose {condition.measure} is between {lowest} and "
+                "1: write 0.4 for 40 %",
+            )
 
 
 def _check_condition(
