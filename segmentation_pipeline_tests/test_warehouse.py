@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 
 import pyarrow as pa
 import pytest
@@ -126,12 +127,13 @@ def test_a_second_writer_is_told_who_writes(tmp_path):
 
 def test_a_waiting_writer_gets_the_lock_when_it_is_freed(tmp_path):
     path = tmp_path / "lock"
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
+    # An executor ends its process by a word: a Pool's SIGTERM is lost where a shell ignores that.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         with hold_lock(path, "first", timeout_seconds=0):
-            waiting = pool.apply_async(_take_lock, (path,))
+            waiting = pool.submit(_take_lock, path)
             time.sleep(0.5)
-            assert not waiting.ready()
-        assert waiting.get(timeout=30)
+            assert not waiting.done()
+        assert waiting.result(timeout=30)
 
 
 def test_the_lock_of_a_killed_process_is_free_at_once(tmp_path):
